@@ -1,0 +1,38 @@
+# The commands of the course; the README gives each of them for people without make.
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*##/make \1 —/p' Makefile
+
+course: .venv/installed  ## run every lesson and render the course as a site
+	@$(RUN) tools/course.py run
+
+test: .venv/installed  ## lint, unit tests, and all notebooks
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) tools/sync.py --check
+	env -u GTZAN_DATA $(RUN) -m pytest --nbval-lax tests notebooks
+
+lab: .venv/installed  ## open the lessons in JupyterLab
+	$(RUN) -m jupyter lab notebooks
+
+notebooks: .venv/installed  ## run the lessons in place and store their outputs
+	@$(RUN) tools/course.py store
+
+demo: .venv/installed  ## make the demo tracks again
+	$(RUN) -m gtzan_helpers.demo.make_demo
+
+lock: .venv/installed  ## pin the dependencies again (delete constraints.txt first for the newest)
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--no-annotate --custom-compile-command "make lock" --quiet --output-file constraints.txt
+	$(RUN) tools/sync.py
+
+clean:  ## remove what was built; the environment in .venv stays
+	rm -rf build
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) tools/install.py
+
+.PHONY: help course test lab notebooks demo lock clean

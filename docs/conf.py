@@ -1,0 +1,111 @@
+"""How Sphinx renders the course. The notebooks come here executed; nothing is run."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+project = "What genre is this?"
+author = "The GTZAN course"
+project_copyright = "text CC BY 4.0, code MIT"
+version = release = PROJECT["version"]
+extensions = ["myst_nb"]
+myst_enable_extensions = ["dollarmath", "substitution"]
+nb_execution_mode = "off"
+nb_number_source_lines = False
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_show_sphinx = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "repository_url": PROJECT["urls"]["Repository"],
+    "repository_branch": "main",
+    "path_to_docs": "",
+    "use_repository_button": True,
+    "use_download_button": True,
+    "launch_buttons": {
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com",
+        "notebook_interface": "jupyterlab",
+    },
+    "show_toc_level": 2,
+    "navbar_start": [],  # the search field stands in the sidebar
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
+}
+
+
+def list_lessons(app: Sphinx, config: Config) -> None:
+    """Give the pages a table of the lessons, `{{ lessons }}`: title and minutes."""
+    import nbformat
+
+    lines = ["| lesson | minutes |", "|---|---|"]
+    for path in sorted(Path(app.srcdir, "notebooks").glob("0*.ipynb")):
+        opening = nbformat.read(path, as_version=4).cells[0].source
+        title = re.search(r"^# (.+)$", opening, re.MULTILINE)
+        minutes = re.search(r"About (\d+) minutes", opening)
+        name = title[1] if title else path.stem
+        lines.append(f"| [{name}](notebooks/{path.name}) | {minutes[1] if minutes else ''} |")
+    config.myst_substitutions = {"lessons": "\n".join(lines)}
+
+
+def write_formula(translator: nodes.NodeVisitor, node: nodes.Element) -> None:
+    """Write a formula as MathML, which browsers show by themselves: no script, no network."""
+    block = isinstance(node, nodes.math_block)
+    text = re.sub(r"^(?=[_^])", "{}", node.astext())  # as in "momentum$^t$"
+    try:
+        formula = tex2mathml(text, as_block=block)
+    except (MathError, IndexError) as error:
+        LOGGER.warning("formula $%s$ is not understood: %s", node.astext(), error, location=node)
+        raise nodes.SkipNode from error
+    around = '<div style="margin: 1.5em 0">{}</div>' if block else "{}"
+    translator.body.append(around.format(formula))
+    raise nodes.SkipNode
+
+
+def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
+    """Give the figures of a notebook the alternative text that is stored with their outputs."""
+    import nbformat
+
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return
+    outputs = [
+        output
+        for cell in nbformat.read(path, as_version=4).cells
+        if not {"remove-cell", "remove-output"} & set(cell.metadata.get("tags", []))
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    images = [
+        image
+        for cell in doctree.findall(nodes.container)
+        if "cell_output" in cell["classes"]
+        for image in cell.findall(nodes.image)
+    ]
+    for output, image in zip(outputs, images, strict=True):
+        image["alt"] = output.metadata.get("image/png", {}).get("alt", "")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above."""
+    app.connect("config-inited", list_lessons)
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
+    app.connect("doctree-read", describe_figures)

@@ -1,0 +1,266 @@
+"""Run the lessons, each in a kernel of its own, and measure their seconds and peak memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import psutil
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nbclient import NotebookClient
+    from nbformat import NotebookNode
+
+CELL_SECONDS = 7200  # a real collection takes its time; a lesson that hangs still ends
+MEGABYTE = 2**20
+SECONDS_BUDGET = {"01": 20, "02": 40, "03": 45, "04": 30, "05": 120, "06": 45}  # on the demo
+MEMORY_BUDGET = 1536  # MB; Binder gives 2 GB
+QUIET_KERNEL = ["--Application.log_level=ERROR"]
+COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Run(NamedTuple):
+    """One lesson, executed: its name, cost, headline result and the notebook with its outputs."""
+
+    lesson: str
+    seconds: float
+    peak_megabytes: float
+    headline: str
+    notebook: NotebookNode
+
+
+class LessonError(RuntimeError):
+    """A cell of a lesson failed; the message names the lesson and the cell and shows both."""
+
+
+def lesson_paths(folder: Path | str = "notebooks") -> list[Path]:
+    """Return the lessons' notebooks in a folder, in the order of the course.
+
+    Parameters
+    ----------
+    folder : path
+        Where the notebooks are.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
+    found = sorted(Path(folder).glob("0*.ipynb"))
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} holds no lessons (0*.ipynb): run this in the folder of the course, "
+            "or name the folder of the notebooks"
+        )
+    return found
+
+
+def read_lesson(path: Path | str) -> NotebookNode:
+    """Read a notebook, giving every cell that lacks an id of its own a lasting one.
+
+    nbformat would make up random ids, and the file would change each time it is stored.
+
+    Parameters
+    ----------
+    path : path
+        A notebook of format 4.
+
+    Returns
+    -------
+    NotebookNode, format 4.5
+    """
+    import nbformat
+
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    content["nbformat_minor"] = max(5, content["nbformat_minor"])
+    taken: set[str] = set()
+    for position, cell in enumerate(content["cells"]):
+        if cell.get("id") in taken | {None}:
+            text = f"{position} {''.join(cell['source'])}"
+            cell["id"] = hashlib.sha256(text.encode()).hexdigest()[:8]
+        taken.add(cell["id"])
+    return nbformat.reads(json.dumps(content), as_version=4)
+
+
+def run_lesson(path: Path | str, on_cell: Callable[[int, int], Any] | None = None) -> Run:
+    """Execute a lesson in a kernel of its own, from its own folder, and measure it.
+
+    Parameters
+    ----------
+    path : path
+        The notebook; the file itself stays as it is.
+    on_cell : callable, optional
+        Told the number of the code cell about to run, from 1, and how many there are.
+
+    Returns
+    -------
+    Run
+        `seconds` includes the start of the kernel. `peak_megabytes` is the largest resident
+        memory of the kernel and its children together, looked at ten times a second.
+
+    Raises
+    ------
+    LessonError
+        If a cell fails, takes too long or ends the kernel.
+    """
+    from nbclient import NotebookClient
+
+    path = Path(path).resolve()
+    notebook = read_lesson(path)
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=CELL_SECONDS,
+        coalesce_streams=True,
+        record_timing=False,
+        extra_arguments=QUIET_KERNEL,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    start = time.perf_counter()
+    kernel = client.setup_kernel(env=kernel_environment())
+    with kernel, peak_memory(client) as peak:
+        for number, cell in enumerate(code_cells, start=1):
+            if on_cell:
+                on_cell(number, len(code_cells))
+            _run_cell(client, cell, number, path.stem)
+    seconds = time.perf_counter() - start
+    return Run(path.stem, seconds, peak() / MEGABYTE, headline(notebook), notebook)
+
+
+def _run_cell(client: NotebookClient, cell: NotebookNode, number: int, lesson: str) -> None:
+    """Execute one code cell; its failure becomes a `LessonError` that can be read."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    position = next(i for i, other in enumerate(client.nb.cells) if other is cell)
+    try:
+        client.execute_cell(cell, position, execution_count=number)
+        return
+    except CellExecutionError as failure:
+        error = f"{failure.ename}: {failure.evalue}"
+        where = COLOUR_CODES.sub("", failure.traceback).strip().splitlines()[-15:]
+    except DeadKernelError:
+        error, where = "The kernel ended; most often the memory did not suffice.", []
+    except CellTimeoutError:
+        error, where = f"The cell did not end within {CELL_SECONDS} seconds.", []
+    parts = [f"{lesson}, code cell {number}, failed:", _indented(cell.source.splitlines())]
+    parts += [_indented(where), error] if where else [error]
+    raise LessonError("\n\n".join(parts))
+
+
+def _indented(lines: list[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def kernel_environment() -> dict[str, str]:
+    """Return the environment of a lesson's kernel: quiet, repeatable, with `GTZAN_DATA` found.
+
+    The kernel works in the folder of the notebooks, so a path relative to where the command
+    was typed is made absolute.
+    """
+    environment = dict(os.environ, TQDM_DISABLE="1", PYTHONHASHSEED="0")
+    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no debugger warnings on the screen
+    for name in ("GTZAN_DATA", "GTZAN_CACHE"):
+        value = environment.get(name)
+        if value and Path(value).expanduser().exists():
+            environment[name] = str(Path(value).expanduser().resolve())
+    return environment
+
+
+@contextmanager
+def peak_memory(client: NotebookClient, every: float = 0.1) -> Iterator[Callable[[], int]]:
+    """Watch the resident memory of a kernel and its children, in bytes.
+
+    Parameters
+    ----------
+    client : NotebookClient
+        Its kernel runs.
+    every : float
+        Seconds from one look to the next.
+
+    Yields
+    ------
+    callable
+        Returns the largest memory seen so far.
+    """
+    process = psutil.Process(client.km.provisioner.pid)
+    peak, done = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(every):
+            peak = max(peak, _resident(process))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    try:
+        for one in [process, *process.children(recursive=True)]:
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:  # it ended while we looked
+        pass
+    return total
+
+
+def headline(notebook: NotebookNode) -> str:
+    """Return what the cell tagged "headline" printed, on one line; "" without such a cell."""
+    for cell in notebook.cells:
+        if "headline" in cell.metadata.get("tags", []):
+            printed = [out.text for out in cell.outputs if out.get("name") == "stdout"]
+            return " ".join("".join(printed).split())
+    return ""
+
+
+def summary(runs: list[Run]) -> pd.DataFrame:
+    """Return the cost and the headline of executed lessons, one row per lesson."""
+    import pandas as pd
+
+    rows = [(run.lesson, run.seconds, run.peak_megabytes, run.headline) for run in runs]
+    return pd.DataFrame(rows, columns=["lesson", "seconds", "peak memory (MB)", "headline"])
+
+
+def table(folder: Path | str = "notebooks") -> pd.DataFrame:
+    """Run every lesson in a folder, and hold its cost against its budget.
+
+    Parameters
+    ----------
+    folder : path
+        Where the notebooks are.
+
+    Returns
+    -------
+    DataFrame
+        lesson, seconds, budget (s), peak memory (MB), headline; one row per lesson.
+    """
+    measured = summary([run_lesson(path) for path in lesson_paths(folder)])
+    budgets = measured["lesson"].str[:2].map(SECONDS_BUDGET)
+    measured.insert(2, "budget (s)", budgets)
+    return measured
+
+
+@click.command()
+@click.argument("folder", default="notebooks", type=click.Path(exists=True, file_okay=False))
+def lessons(folder: str) -> None:
+    """Seconds and peak memory of every lesson, against the budgets."""
+    measured = table(folder)
+    click.echo(measured.to_string(index=False, float_format="%.0f"))
+    click.echo(f"{measured['seconds'].sum():.0f} s in all; budget 300 s.")
+    click.echo(f"Budget of memory: {MEMORY_BUDGET} MB a lesson.")

@@ -1,0 +1,269 @@
+"""Fetching GTZAN and what is known about it, and unpacking archives of tracks."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, NamedTuple
+
+from tqdm import tqdm
+
+from .audio import AUDIO_SUFFIXES
+from .cache import cache_folder
+
+
+class DatasetError(ValueError):
+    """A data set that cannot be loaded: which one, why, and what to do about it."""
+
+
+class Collection(NamedTuple):
+    """A set of tracks that can be fetched.
+
+    `sources` are tried in turn, each an address and the SHA-256 of the archive there; None where
+    the archive may be packed anew at any time, and the file `checksums` lists its tracks' own.
+    """
+
+    title: str
+    size: str
+    sources: tuple[tuple[str, str | None], ...]
+    checksums: Traversable | None = None
+
+
+_MINI = "https://github.com/TempoBeatDownbeat/gtzan_mini/archive/"
+COLLECTIONS = {
+    "mini": Collection(
+        "GTZAN mini",
+        "100 tracks, about 120 MB, 140 MB unpacked",
+        ((_MINI + "a61439e.tar.gz", None), (_MINI + "refs/heads/main.tar.gz", None)),
+        files(__package__) / "checksums" / "gtzan_mini.sha256",
+    ),
+    "full": Collection(
+        "GTZAN",
+        "1000 tracks, 1.2 GB, 1.3 GB more unpacked",
+        (
+            (
+                "https://huggingface.co/datasets/marsyas/gtzan/resolve/main/data/genres.tar.gz",
+                "b28cc067ff6199bd826f5d1a6931458586d64acae7f44b2e882b7a97af057531",
+            ),
+            (
+                "http://opihi.cs.uvic.ca/sound/genres.tar.gz",
+                "24347e0223d2ba798e0a558c4c172d9d4a19c00bb7963fe055d183dadb4ef2c6",
+            ),
+        ),
+    ),
+}
+RIGHTS = "GTZAN's rights are unclear: learn from it, and do not pass it on."
+
+STURM = (
+    "https://raw.githubusercontent.com/boblsturm/GTZAN/fedc781026cf1a20034830f8071c98d93a422016/"
+)
+STURM_FILES = {
+    "index.txt": "52b42c6a5a309caae4a4ac1b5ca24ac9959508033735a0237e57b198ec77987e",
+    "train_filtered.txt": "6252b4928f0a29185b894aed5babadae41104b4865f00aeff9b79de1c491f45c",
+    "valid_filtered.txt": "2e0a0e0b513ab61ab206ee4e6fb5f18a41d26e469b160a765196cb47841e3b7e",
+    "test_filtered.txt": "ce78134675f23d02ca4b7f73876c5778b36d8c2fbcccbe54a0359d1a2d86bdef",
+}
+
+
+def fetch_tracks(name: str) -> Path:
+    """Return the folder of a collection's tracks; the first call fetches, checks and unpacks them.
+
+    Parameters
+    ----------
+    name : {"mini", "full"}
+
+    Raises
+    ------
+    DatasetError
+        If no source delivers the right files.
+    """
+    folder = cache_folder() / name
+    if folder.is_dir():
+        return folder
+    collection = COLLECTIONS[name]
+    print(f"Fetching {collection.title} ({collection.size}) into {folder}. {RIGHTS}")
+    failures = []
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
+        for number, (url, sha256) in enumerate(collection.sources):
+            try:
+                archive = _download(url, sha256, Path(temporary), f"{name}-{number}.tar.gz")
+                _unpack_as(folder, archive, collection.checksums)
+                return folder
+            except DatasetError as error:
+                failures.append(str(error))
+    raise DatasetError(
+        f"{collection.title} could not be fetched: {'; '.join(failures)}. By hand: get the "
+        "archive from one of these addresses, or any copy of GTZAN, and give its path to "
+        "load_tracks, or set GTZAN_DATA to it"
+    )
+
+
+def fetch_sturm(name: str) -> Path:
+    """Return the path of one of Sturm's lists about GTZAN; the first call fetches it.
+
+    Parameters
+    ----------
+    name : {"index.txt", "train_filtered.txt", "valid_filtered.txt", "test_filtered.txt"}
+        Artists and titles, or a part of the fault-filtered split.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be fetched.
+
+    Notes
+    -----
+    The split is that of Kereliuk, Sturm and Larsen (2015), "Deep learning and music adversaries".
+    Taught in notebooks/01_explore_the_data.ipynb.
+    """
+    if name not in STURM_FILES:
+        raise ValueError(f"{name!r} is none of Sturm's lists: {', '.join(STURM_FILES)}")
+    folder = cache_folder() / "sturm"
+    if not (folder / name).is_file():
+        print(f"Fetching Sturm's {name} (less than 100 kB) into {folder}.")
+    try:
+        return _download(STURM + name, STURM_FILES[name], folder, name)
+    except DatasetError as error:
+        raise DatasetError(
+            f"Sturm's {name} could not be fetched: {error}. By hand: save that page as "
+            f"{folder / name}"
+        ) from error
+
+
+def fetch_index() -> Path:
+    """Return the path of Sturm's index of GTZAN's artists and titles, fetched once and cached."""
+    return fetch_sturm("index.txt")
+
+
+def unpack(archive: Path) -> Path:
+    """Return the folder with an archive's tracks, unpacked once into the cache folder.
+
+    Raises
+    ------
+    DatasetError
+        If the file is not an archive, is damaged, holds no audio, or has an entry that would land
+        outside the folder.
+    """
+    facts = archive.stat()
+    key = repr((str(archive.resolve()), facts.st_size, facts.st_mtime_ns))
+    name = f"{archive.name.split('.')[0]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    folder = cache_folder() / "archives" / name
+    if not folder.is_dir():
+        print(f"Unpacking {archive.name} into {folder}.")
+        _unpack_as(folder, archive)
+    return folder
+
+
+def is_stray(name: str) -> bool:
+    """Whether a file or folder is one that systems leave behind (._x, .DS_Store, __MACOSX)."""
+    return name.startswith((".", "__"))
+
+
+def is_audio(name: str) -> bool:
+    """Whether a file is called like a track."""
+    return Path(name).suffix.lower() in AUDIO_SUFFIXES and not is_stray(name)
+
+
+def _download(url: str, sha256: str | None, folder: Path, name: str) -> Path:
+    """Fetch a file unless it is there already; nothing appears before its checksum is right."""
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # we have said what is fetched; the rest is noise
+    with tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False) as bar:
+        downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=30)
+        try:
+            return Path(pooch.retrieve(url, sha256, name, folder, downloader=downloader))
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{url} ({_in_short(error)})") from error
+
+
+def _in_short(error: Exception) -> str:
+    from requests import exceptions
+
+    if isinstance(error, exceptions.HTTPError):
+        return f"the server answers {error.response.status_code}"
+    kinds = {
+        exceptions.Timeout: "the server does not answer in time",
+        exceptions.ChunkedEncodingError: "the download broke off",
+        exceptions.ConnectionError: "no connection",
+        ValueError: "what arrived has the wrong checksum",
+    }
+    return next((text for kind, text in kinds.items() if isinstance(error, kind)), str(error))
+
+
+def _unpack_as(folder: Path, archive: Path, checksums: Traversable | None = None) -> None:
+    """Unpack beside the folder, check, and only then give it its name."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as temporary:
+        unpacked = Path(temporary) / folder.name
+        _extract(archive, unpacked)
+        if checksums:
+            _verify(unpacked, checksums)
+        try:
+            unpacked.replace(folder)
+        except OSError:
+            if not folder.is_dir():  # if it is, another program was quicker with the same files
+                raise
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Write an archive's tracks and lists of artists into a new folder; leave out the rest."""
+    folder.mkdir()
+    n_tracks = 0
+    try:
+        for name, open_entry in tqdm(_entries(archive), archive.name, unit=" files", leave=False):
+            # Windows' rules are the stricter ones: they know drives and both kinds of slash.
+            if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
+                raise DatasetError(f"{archive} is not safe: its entry {name} would land outside")
+            place = PurePosixPath(name)
+            wanted = is_audio(place.name) or place.name in ("index.txt", "tracks.csv")
+            if not wanted or any(map(is_stray, place.parts)):
+                continue
+            target = folder / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_entry() as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            n_tracks += is_audio(place.name)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise DatasetError(f"{archive} is damaged ({error}): fetch it again") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
+        raise DatasetError(f"{archive} cannot be unpacked: {error}") from error
+    if n_tracks == 0:
+        raise DatasetError(f"{archive} holds no audio files: is it the right archive?")
+
+
+def _entries(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    """Yield the name of each file in an archive, and a function that opens it."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                if not info.is_dir():
+                    # Some programs on Windows write backslashes, which the format forbids.
+                    yield info.filename.replace("\\", "/"), lambda info=info: packed.open(info)
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as packed:
+            for member in packed:
+                # A link is opened as the entry that it names; nothing outside is ever touched.
+                if member.isfile() or member.issym() or member.islnk():
+                    yield member.name, lambda member=member: packed.extractfile(member)
+    else:
+        raise DatasetError(f"{archive} is neither a folder nor a tar or zip archive of tracks")
+
+
+def _verify(folder: Path, checksums: Traversable) -> None:
+    """Hold the unpacked tracks against a list of their checksums, one by one."""
+    tracks = {f"{path.parent.name}/{path.name}": path for path in folder.rglob("*.*")}
+    for line in checksums.read_text(encoding="utf-8").splitlines():
+        sha256, name = line.split()
+        if name not in tracks:
+            raise DatasetError(f"{name} is missing in the archive")
+        if hashlib.sha256(tracks[name].read_bytes()).hexdigest() != sha256:
+            raise DatasetError(f"{name} in the archive has the wrong checksum")

@@ -1,0 +1,390 @@
+"""What librosa measures: 57 numbers a track, in the schema of GTZAN's published feature file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pandas as pd
+from scipy.ndimage import median_filter
+
+from .audio import read_audio
+from .cache import cache_folder, write_atomically
+
+FRAME_LENGTH = 2048
+HOP_LENGTH = 512
+N_MFCC = 20
+MEDIAN_LENGTH = 31
+# Part of every cached result's name: raise it whenever `track_features` gives other values.
+RECIPE = 1
+
+MEASURES = (
+    "chroma_stft",
+    "rms",
+    "spectral_centroid",
+    "spectral_bandwidth",
+    "rolloff",
+    "zero_crossing_rate",
+    "harmony",
+    "perceptr",
+)
+COEFFICIENTS = tuple(f"mfcc{number}" for number in range(1, N_MFCC + 1))
+
+
+def _mean_and_variance(names: tuple[str, ...]) -> list[str]:
+    return [f"{name}_{statistic}" for name in names for statistic in ("mean", "var")]
+
+
+FEATURE_NAMES = [*_mean_and_variance(MEASURES), "tempo", *_mean_and_variance(COEFFICIENTS)]
+FEATURE_COLUMNS = ["filename", "length", *FEATURE_NAMES, "label"]
+
+
+class FeatureError(ValueError):
+    """Raised when a feature table cannot be trusted, or none can be made."""
+
+
+def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, float]:
+    """Measure the 58 numeric columns of the published feature file on one waveform.
+
+    Everything is read from one spectrogram, which makes this several times faster than calling
+    librosa once for each feature; the values are those of the published file.
+
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,)
+        Mono waveform, at least 2048 samples long.
+    sample_rate : int
+        Hz. The published values belong to 22050 Hz.
+
+    Returns
+    -------
+    dict
+        "length" in samples, then the 57 numbers of `FEATURE_NAMES`, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        If `samples` is not a mono waveform of finite floats, or is shorter than one frame.
+
+    Notes
+    -----
+    Taught in notebooks/02_extract_features.ipynb. The recipe is that of features_30_sec.csv:
+    frames of 2048 samples every 512, padded by reflection as librosa did before version 0.9.
+    """
+    samples = _checked_samples(samples)
+    spectrum = librosa.stft(samples, n_fft=FRAME_LENGTH, hop_length=HOP_LENGTH, pad_mode="reflect")
+    magnitude = np.abs(spectrum)
+    power = magnitude**2
+    mel_decibels = librosa.power_to_db(_mel_filters(sample_rate) @ power)
+    series = {
+        "chroma_stft": _chroma(power, sample_rate),
+        "rms": librosa.feature.rms(y=samples, pad_mode="reflect"),
+        **_spectral_shape(magnitude, sample_rate),
+        "zero_crossing_rate": librosa.feature.zero_crossing_rate(samples),
+        **_harmony_and_percussion(samples, spectrum, magnitude),
+        **_mel_coefficients(mel_decibels),
+    }
+    values = {"length": samples.size, "tempo": _tempo(mel_decibels, sample_rate)}
+    for name, measured in series.items():
+        values[f"{name}_mean"] = float(np.mean(measured))
+        values[f"{name}_var"] = float(np.var(measured))
+    return {name: values[name] for name in ["length", *FEATURE_NAMES]}
+
+
+def extract_features(tracks: pd.DataFrame, n_jobs: int = -1) -> pd.DataFrame:
+    """Measure all usable tracks, in parallel, and keep each result in the cache.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Columns `track_id`, `genre`, `path`, as from `load_tracks`; tracks with a `problem` are
+        left out.
+    n_jobs : int
+        Number of processes; -1 takes every core.
+
+    Returns
+    -------
+    DataFrame, columns `FEATURE_COLUMNS`
+        One row per track in the order of `tracks`. A file that cannot be measured is left out,
+        and a warning at the end names it.
+
+    Raises
+    ------
+    FeatureError
+        If not one track can be measured.
+
+    Notes
+    -----
+    Taught in notebooks/02_extract_features.ipynb. A file that changes is measured again.
+    """
+    if "problem" in tracks:
+        tracks = tracks[tracks["problem"] == ""]
+    outcomes = _measure_files([Path(path) for path in tracks["path"]], n_jobs)
+    rows, reasons = [], []
+    for track in tracks.itertuples():
+        outcome = outcomes[Path(track.path)]
+        if isinstance(outcome, Exception):
+            reasons.append(f"{track.track_id} ({outcome})")
+        else:
+            rows.append({"filename": f"{track.track_id}.wav", "label": track.genre} | outcome)
+    if reasons:
+        summary = f"{len(reasons)} of {len(tracks)} tracks could not be measured: "
+        warnings.warn(summary + "; ".join(reasons), stacklevel=2)
+    if not rows:
+        raise FeatureError("no track could be measured: check the column `problem` of the tracks")
+    return pd.DataFrame(rows, columns=FEATURE_COLUMNS)
+
+
+def read_features(path: str | Path) -> pd.DataFrame:
+    """Read a feature file: one of ours, or the published features_30_sec.csv.
+
+    Parameters
+    ----------
+    path : str or path
+        CSV file with the 60 columns of `FEATURE_COLUMNS`, in any order.
+
+    Returns
+    -------
+    DataFrame, columns `FEATURE_COLUMNS`
+
+    Raises
+    ------
+    FeatureError
+        If the file cannot be read or has no rows, or a column is missing, extra, not numeric or
+        not finite.
+
+    Notes
+    -----
+    Taught in notebooks/02_extract_features.ipynb.
+    """
+    way_out = "write a fresh one with extract_features and write_features"
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise FeatureError(f"{path} cannot be read as a table ({error}): {way_out}") from error
+    faults = ["no rows"] if table.empty else _column_faults(table)
+    if faults:
+        raise FeatureError(f"{path}: {'; '.join(faults)}: {way_out}")
+    return table[FEATURE_COLUMNS]
+
+
+def write_features(features: pd.DataFrame, path: str | Path) -> None:
+    """Write a feature table as a CSV file that `read_features` reads back unchanged.
+
+    Parameters
+    ----------
+    features : DataFrame, columns `FEATURE_COLUMNS`
+    path : str or path
+        File to write; an older one is replaced in one step.
+
+    Notes
+    -----
+    Taught in notebooks/02_extract_features.ipynb.
+    """
+    text = io.StringIO()
+    features.to_csv(text, index=False, lineterminator="\n")
+    write_atomically(path, text.getvalue())
+
+
+def track_ids(features: pd.DataFrame) -> pd.Series:
+    """Return the track that each row of a feature table belongs to.
+
+    Parameters
+    ----------
+    features : DataFrame
+        With a column `filename`, such as "blues.00000.wav".
+
+    Returns
+    -------
+    Series of str, index of `features`, name "track_id"
+        The file names without their suffix: "blues.00000".
+
+    Notes
+    -----
+    Taught in notebooks/02_extract_features.ipynb.
+    """
+    return features["filename"].str.replace(r"\.\w+$", "", regex=True).rename("track_id")
+
+
+def _checked_samples(samples: np.ndarray) -> np.ndarray:
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+        raise ValueError(
+            f"samples must be a mono waveform of floats, shape (n_samples,), not shape "
+            f"{samples.shape} of {samples.dtype}: read the file with read_audio"
+        )
+    if samples.size < FRAME_LENGTH:
+        raise ValueError(
+            f"a waveform of {samples.size} samples is too short to measure: it needs at least "
+            f"one frame of {FRAME_LENGTH}"
+        )
+    # In 32 bits, larger amplitudes than this would overflow once squared and summed.
+    if not np.abs(samples).max() < 1e6:
+        raise ValueError("samples hold amplitudes that are not finite, or far outside -1 to 1")
+    return samples.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _mel_filters(sample_rate: int) -> np.ndarray:
+    return librosa.filters.mel(sr=sample_rate, n_fft=FRAME_LENGTH)
+
+
+def _chroma(power: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return how the energy of each frame spreads over the 12 pitch classes."""
+    tuning = _tuning(power, sample_rate)
+    return librosa.feature.chroma_stft(S=power, sr=sample_rate, tuning=tuning)
+
+
+def _tuning(power: np.ndarray, sample_rate: int) -> float:
+    """Return how far the recording is tuned off A440, in fractions of a semitone.
+
+    This is librosa.estimate_tuning on the lower half of the bins. It looks for pitches below
+    4 kHz, and the lower half alone is a spectrogram of the same music at half the sample rate.
+    """
+    loudest = power.max(axis=0)
+    if sample_rate >= 16000:
+        power, sample_rate = power[: FRAME_LENGTH // 4 + 1], sample_rate / 2
+    pitches, strengths = librosa.piptrack(S=power, sr=sample_rate, ref=0.1 * loudest)
+    pitches, strengths = pitches[pitches > 0], strengths[pitches > 0]
+    if pitches.size == 0:
+        return 0.0
+    return librosa.pitch_tuning(pitches[strengths >= np.median(strengths)])
+
+
+def _spectral_shape(magnitude: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
+    """Return centre, width and 85 % point of each frame's spectrum, in Hz.
+
+    Centre and width are the mean and the standard deviation of frequency, weighted by magnitude,
+    so three sums give both: of the weights, of frequency, and of frequency squared.
+    """
+    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=FRAME_LENGTH)
+    total, first, second = np.vander(frequencies, 3, increasing=True).T @ magnitude.astype(float)
+    total[total == 0] = 1  # a silent frame: both sums are zero as well
+    centre = first / total
+    width = np.sqrt(np.maximum(second / total - centre**2, 0))
+    cumulative = np.cumsum(magnitude, axis=0)
+    below = (cumulative < 0.85 * cumulative[-1]).sum(axis=0)
+    return {
+        "spectral_centroid": centre,
+        "spectral_bandwidth": width,
+        "rolloff": frequencies[below],
+    }
+
+
+def _harmony_and_percussion(
+    samples: np.ndarray, spectrum: np.ndarray, magnitude: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Split the waveform into what lasts in time and what spreads over frequency.
+
+    Median filtering along each axis (Fitzgerald 2010), then a soft mask. The published values
+    come from waveforms that end with the last whole hop and are filled up with zeros.
+    """
+    lasting = _running_median(magnitude) ** 2
+    spreading = _running_median(magnitude.T).T ** 2
+    both = lasting + spreading
+    mask = np.divide(lasting, both, out=np.full_like(both, 0.5), where=both > 0)
+    harmony = librosa.istft(spectrum * mask, n_fft=FRAME_LENGTH, hop_length=HOP_LENGTH)
+    # The two parts add up to the waveform itself, so a second inverse transform is not needed.
+    percussion = samples[: harmony.size] - harmony
+    return {
+        "harmony": librosa.util.fix_length(harmony, size=samples.size),
+        "perceptr": librosa.util.fix_length(percussion, size=samples.size),
+    }
+
+
+def _running_median(rows: np.ndarray) -> np.ndarray:
+    """Return the median of 31 neighbours along each row, mirrored at its ends.
+
+    One filter runs over all rows laid end to end: SciPy's one-dimensional filter (since 1.15) is
+    about ten times faster than its two-dimensional one. The mirrored ends keep the rows apart.
+    """
+    margin = MEDIAN_LENGTH // 2
+    padded = np.pad(rows, ((0, 0), (margin, margin)), mode="symmetric")
+    filtered = median_filter(padded.ravel(), size=MEDIAN_LENGTH)
+    return filtered.reshape(padded.shape)[:, margin:-margin]
+
+
+def _tempo(mel_decibels: np.ndarray, sample_rate: int) -> float:
+    """Return the beats per minute that librosa.beat.beat_track starts from; 0 if none are heard.
+
+    It differs from librosa.feature.tempo in taking the median over mel bands, not their mean.
+    """
+    onsets = librosa.onset.onset_strength(S=mel_decibels, sr=sample_rate, aggregate=np.median)
+    if not onsets.any():
+        return 0.0
+    return float(librosa.feature.tempo(onset_envelope=onsets, sr=sample_rate)[0])
+
+
+def _mel_coefficients(mel_decibels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the 20 mel-frequency cepstral coefficients, each over all frames."""
+    coefficients = librosa.feature.mfcc(S=mel_decibels, n_mfcc=N_MFCC)
+    return dict(zip(COEFFICIENTS, coefficients, strict=True))
+
+
+def _measure_files(paths: list[Path], n_jobs: int) -> dict[Path, dict[str, float] | Exception]:
+    """Return the features of each file, from the cache where it has them, or the error."""
+    cache_files = {path: _cache_file(path) for path in paths}
+    outcomes = {path: _read_cached(cache_files[path]) for path in paths}
+    missing = [path for path, values in outcomes.items() if values is None]
+    for path, outcome in zip(missing, _measure_in_parallel(missing, n_jobs), strict=True):
+        outcomes[path] = outcome
+        if not isinstance(outcome, Exception):
+            write_atomically(cache_files[path], json.dumps(outcome))
+    return outcomes
+
+
+def _measure_in_parallel(paths: list[Path], n_jobs: int) -> Iterator[dict[str, float] | Exception]:
+    """Yield the features of each file in turn, or the error that came instead, with progress."""
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    # One file is not worth the second that a new process takes to start.
+    workers = Parallel(n_jobs=n_jobs if len(paths) > 1 else 1, return_as="generator")
+    outcomes = workers(delayed(_measure_file)(path) for path in paths)
+    yield from tqdm(outcomes, total=len(paths), desc="measuring tracks", leave=False)
+
+
+def _measure_file(path: Path) -> dict[str, float] | Exception:
+    try:
+        return track_features(read_audio(path))
+    except (OSError, ValueError, RuntimeError) as error:
+        return error
+
+
+def _cache_file(path: Path) -> Path:
+    """Return where the features of a file are kept: another name as soon as the file changes."""
+    path = path.resolve()
+    state = path.stat() if path.exists() else None
+    key = f"{path} {state and state.st_size} {state and state.st_mtime_ns} recipe {RECIPE}"
+    return cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def _read_cached(path: Path) -> dict[str, float] | None:
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return values if list(values) == ["length", *FEATURE_NAMES] else None
+
+
+def _column_faults(table: pd.DataFrame) -> list[str]:
+    """Return what is wrong with the columns of a feature table, a phrase for each kind of fault."""
+    present = [name for name in ["length", *FEATURE_NAMES] if name in table]
+    numeric = [name for name in present if pd.api.types.is_numeric_dtype(table[name])]
+    texts = [name for name in ("filename", "label") if name in table]
+    bad = [name for name in numeric if not np.isfinite(table[name]).all()]
+    faults = {
+        "missing columns": [name for name in FEATURE_COLUMNS if name not in table],
+        "unknown columns": [name for name in table if name not in FEATURE_COLUMNS],
+        "columns that are not numeric": [name for name in present if name not in numeric],
+        "columns with missing or infinite values": bad
+        + [name for name in texts if table[name].isna().any()],
+    }
+    return [f"{fault} {', '.join(names)}" for fault, names in faults.items() if names]

@@ -1,0 +1,299 @@
+"""Slices: short, overlapping windows of the waveform, cut without copying.
+
+Taught in notebooks/04_slice_waveforms.ipynb.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from .audio import AudioError, read_audio
+from .cache import cache_folder
+
+if TYPE_CHECKING:
+    from .networks import SliceBatches
+
+# The 16-bit number for an amplitude of 1; the largest one stored is just below it.
+FULL_SCALE = 32768
+
+
+def cut(
+    samples: NDArray,
+    sample_rate: int = 22050,
+    seconds: float = 2.0,
+    hop_seconds: float = 1.0,
+) -> NDArray:
+    """Cut a waveform into overlapping slices, without copying.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        Mono waveform.
+    sample_rate : int
+        Hz.
+    seconds, hop_seconds : float
+        Length of a slice, and step from one slice to the next, in seconds.
+
+    Returns
+    -------
+    ndarray, shape (n_slices, slice_length), a read-only view of `samples`
+        A tail shorter than a slice is left out.
+
+    Raises
+    ------
+    ValueError
+        If `samples` is shorter than one slice or is not mono, or a length is not positive.
+
+    Notes
+    -----
+    Taught in notebooks/04_slice_waveforms.ipynb.
+    """
+    length, hop = _whole_samples(sample_rate, seconds, hop_seconds)
+    samples = np.asarray(samples)
+    if samples.ndim != 1:
+        raise ValueError(
+            f"the waveform must be mono, with one axis; this array has the shape {samples.shape}: "
+            "average its channels first, as read_audio does"
+        )
+    if len(samples) < length:
+        raise ValueError(
+            f"the waveform has {len(samples)} samples, less than one slice of {length} "
+            f"({seconds:g} s at {sample_rate} Hz): take shorter slices, or leave it out"
+        )
+    return sliding_window_view(samples, length)[::hop]
+
+
+class SliceSet:
+    """All slices of many tracks, read when they are asked for.
+
+    The tracks are decoded once, into one file of 16-bit samples in the cache folder. A slice is a
+    place in that file: overlapping slices share their samples, and memory holds only the batch at
+    hand. The file is made again when a track has changed.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Tracks to cut, with the columns track_id, genre, artist and path, as from `load_tracks`;
+        leave out the unreadable ones with `usable`.
+    seconds, hop_seconds : float
+        Length of a slice, and step from one slice to the next, in seconds.
+    sample_rate : int
+        Hz. Tracks of another rate are resampled.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per slice: track_id, genre, artist, start (in seconds). A tail shorter than a slice
+        is left out, and no slice spans two tracks.
+    genres : list of str
+        The genres of the slices, sorted; a label is a place in this list.
+    too_short : list of str
+        Names of the tracks that are shorter than one slice and so have none.
+    n_samples : int
+        Samples in a slice.
+
+    Raises
+    ------
+    ValueError
+        If there are no tracks, a column is missing, a length is not positive, or every track is
+        shorter than one slice.
+    AudioError
+        If a track cannot be read.
+
+    Notes
+    -----
+    `rows` in the methods below says which slices: an array of positions in `table`, or a boolean
+    mask over it, such as ``parts == "train"``.
+
+    Taught in notebooks/04_slice_waveforms.ipynb.
+    """
+
+    def __init__(
+        self,
+        tracks: pd.DataFrame,
+        seconds: float = 2.0,
+        hop_seconds: float = 1.0,
+        sample_rate: int = 22050,
+    ) -> None:
+        self.n_samples, hop = _whole_samples(sample_rate, seconds, hop_seconds)
+        self.sample_rate = sample_rate
+        _check(tracks)
+        self._path, lengths = _decode(tracks, sample_rate)
+        self._track_bounds = np.concatenate([[0], np.cumsum(lengths)])
+        counts = np.maximum(0, (lengths - self.n_samples) // hop + 1)
+        if not counts.any():
+            raise ValueError(
+                f"all {len(tracks)} tracks are shorter than one slice of {seconds:g} s "
+                f"(the longest has {lengths.max() / sample_rate:.2f} s): take shorter slices"
+            )
+        self.too_short: list[str] = tracks["track_id"][counts == 0].tolist()
+        self._track = np.repeat(np.arange(len(tracks)), counts)
+        offsets = hop * np.concatenate([np.arange(count) for count in counts])
+        self._first_sample = self._track_bounds[self._track] + offsets
+        self.table = tracks[["track_id", "genre", "artist"]].iloc[self._track]
+        self.table = self.table.reset_index(drop=True).assign(start=offsets / sample_rate)
+        self.genres: list[str] = sorted(self.table["genre"].unique())
+        self._labels = np.searchsorted(self.genres, self.table["genre"].to_numpy(dtype=str))
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return len(self.table)
+
+    def samples(self, rows: ArrayLike) -> NDArray[np.float32]:
+        """Return the waveforms of some slices, float32 of shape (len(rows), n_samples)."""
+        windows = sliding_window_view(self._all_samples(), self.n_samples)
+        chosen = windows[self._first_sample[self._positions(rows)]].astype(np.float32)
+        chosen /= FULL_SCALE
+        return chosen
+
+    def labels(self, rows: ArrayLike) -> NDArray[np.int64]:
+        """Return the genres of some slices as places in `genres`, of shape (len(rows),)."""
+        return self._labels[self._positions(rows)]
+
+    def amplitude(self, rows: ArrayLike) -> float:
+        """Return the standard deviation of the tracks that some slices come from.
+
+        A network trains well on waveforms divided by this number. Take it from the training rows,
+        so that nothing is learned from the others.
+        """
+        samples = self._all_samples()
+        count, total, squares = 0, 0.0, 0.0
+        for track in np.unique(self._track[self._positions(rows)]):
+            start, stop = self._track_bounds[track : track + 2]
+            waveform = samples[start:stop].astype(np.float64)
+            count += len(waveform)
+            total += waveform.sum()
+            squares += waveform @ waveform
+        if count == 0:
+            raise ValueError("no slices were chosen, so they have no amplitude: check `rows`")
+        return float(np.sqrt(squares / count - (total / count) ** 2) / FULL_SCALE)
+
+    def batches(
+        self, rows: ArrayLike, batch_size: int = 64, shuffle: bool = True, seed: int = 0
+    ) -> SliceBatches:
+        """Return some slices as a Keras data set, to train on or to predict.
+
+        Parameters
+        ----------
+        rows : array
+            Slices to feed, as positions or as a mask.
+        batch_size : int
+            Slices in a batch.
+        shuffle : bool
+            Whether to mix the slices anew in every epoch, as training needs. Predictions come in
+            the order of `rows` only with False.
+        seed : int
+            Decides the order of every epoch.
+
+        Returns
+        -------
+        keras.utils.PyDataset
+            Batches of (samples, labels).
+
+        Raises
+        ------
+        ValueError
+            If no slices are chosen.
+        """
+        from .networks import SliceBatches  # here, so that slices alone need no Keras
+
+        positions = self._positions(rows)
+        if len(positions) == 0:
+            raise ValueError("no slices were chosen to make batches of: check `rows`")
+        return SliceBatches(self, positions, batch_size, shuffle, seed)
+
+    def _positions(self, rows: ArrayLike) -> NDArray[np.intp]:
+        rows = np.atleast_1d(np.asarray(rows))
+        if rows.dtype == bool:
+            if len(rows) != len(self):
+                raise ValueError(f"the mask has {len(rows)} rows, but there are {len(self)} slices")
+            return np.flatnonzero(rows)
+        return rows.astype(np.intp, casting="same_kind" if len(rows) else "unsafe")
+
+    def _all_samples(self) -> NDArray[np.int16]:
+        # Opened anew for every batch: what an open map has read counts as this program's memory.
+        return np.memmap(self._path, np.int16, mode="r", shape=(int(self._track_bounds[-1]),))
+
+
+def _whole_samples(sample_rate: int, seconds: float, hop_seconds: float) -> tuple[int, int]:
+    """Return the length of a slice and the hop, both in samples."""
+    length, hop = round(seconds * sample_rate), round(hop_seconds * sample_rate)
+    if length < 1 or hop < 1:
+        raise ValueError(
+            "a slice and a hop must last at least one sample, but `seconds` is "
+            f"{seconds:g} and `hop_seconds` is {hop_seconds:g}, at {sample_rate} samples a second"
+        )
+    return length, hop
+
+
+def _check(tracks: pd.DataFrame) -> None:
+    missing = {"track_id", "genre", "artist", "path"} - set(tracks.columns)
+    if missing:
+        raise ValueError(
+            f"the table of tracks lacks {', '.join(sorted(missing))}: take it from load_tracks"
+        )
+    if len(tracks) == 0:
+        raise ValueError("there are no tracks to cut: the table is empty")
+
+
+def _decode(tracks: pd.DataFrame, sample_rate: int) -> tuple[Path, NDArray[np.int64]]:
+    """Return the file with the samples of all tracks in turn, and each track's length in samples.
+
+    The lengths stand behind the samples, so that one file holds both and is complete or absent.
+    """
+    path = cache_folder() / "slices" / f"{_fingerprint(tracks, sample_rate)}.int16"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        # Two programs may do this at once: each writes a file of its own, and the last move wins.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            unfinished = Path(folder) / path.name
+            _write_samples(unfinished, tracks, sample_rate)
+            unfinished.replace(path)
+    lengths = np.fromfile(path, np.int64, offset=path.stat().st_size - 8 * len(tracks))
+    return path, lengths
+
+
+def _write_samples(path: Path, tracks: pd.DataFrame, sample_rate: int) -> None:
+    with path.open("wb") as file:
+        lengths = []
+        waveforms = _waveforms(tracks["path"], sample_rate)
+        for waveform in tqdm(waveforms, "read tracks", len(tracks), leave=False):
+            file.write(waveform.data)
+            lengths.append(len(waveform))
+        file.write(np.array(lengths, np.int64).data)
+
+
+def _waveforms(paths: pd.Series, sample_rate: int) -> Iterator[NDArray[np.int16]]:
+    """Decode tracks two at a time or more, and yield them in order."""
+    from joblib import Parallel, delayed
+
+    workers = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
+    return workers(delayed(_read_int16)(path, sample_rate) for path in paths)
+
+
+def _read_int16(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
+    # Exact for 16-bit files at their own rate. Resampling may pass full scale by a little.
+    scaled = np.rint(read_audio(path, sample_rate) * FULL_SCALE)
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _fingerprint(tracks: pd.DataFrame, sample_rate: int) -> str:
+    """Return a name that changes when a track's file or the sample rate does."""
+    description = [("mono int16", sample_rate)]
+    for path in map(Path, tracks["path"]):
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise AudioError(path, f"it cannot be opened ({error.strerror})") from error
+        description.append((str(path.resolve()), facts.st_size, facts.st_mtime_ns))
+    return hashlib.sha256(repr(description).encode()).hexdigest()[:24]

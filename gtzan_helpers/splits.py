@@ -1,0 +1,334 @@
+"""Dividing tracks into training, validation and test parts without fooling ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+PARTS = ("train", "validation", "test")
+# Two divisions whose parts are this near to the asked shares count as equally good.
+TOLERANCE = 0.05
+N_TRIES = 100
+N_ATTEMPTS = 20
+FILTERED_LISTS = {
+    "train": "train_filtered.txt",
+    "validation": "valid_filtered.txt",
+    "test": "test_filtered.txt",
+}
+
+
+class SplitError(ValueError):
+    """Raised when a table cannot be divided as asked."""
+
+
+def split(
+    table: pd.DataFrame,
+    by: str = "artist",
+    seed: int = 0,
+    validation: float = 0.2,
+    test: float = 0.2,
+    lists: str | Path | None = None,
+) -> pd.Series:
+    """Say for each row of a table whether it is for training, for validation or for the test.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Tracks, slices or features, with columns `genre`; `track_id` unless by="slice"; and
+        `artist` ("" if unknown) for by="artist". A column `recording` ("" if unknown), where
+        there is one, keeps the copies of a recording on one side.
+    by : {"artist", "track", "slice", "fault-filtered"}
+        What must not stand on two sides. "artist" keeps all tracks of an artist together; a track
+        whose artist is unknown stands alone. "track" keeps all rows of a track together. "slice"
+        keeps nothing together: it is here to show what leaks. "fault-filtered" is the published
+        division of GTZAN: the same whatever the seed, and rows that it leaves out get "".
+    seed : int
+        The same seed gives the same division.
+    validation, test : float
+        Shares of each genre's rows (by="slice") or tracks, met as nearly as whole groups allow.
+    lists : path, optional
+        Folder with the fault-filtered lists; they are fetched if it is not given.
+
+    Returns
+    -------
+    Series of str, index of `table`, name "part"
+        "train", "validation" or "test"; every genre is in every part.
+
+    Raises
+    ------
+    SplitError
+        If a column is missing, or a genre has fewer groups than there are parts.
+
+    Notes
+    -----
+    Taught in notebooks/03_dense_network.ipynb and 04_slice_waveforms.ipynb. Each genre's groups
+    are dealt out in random order, each to the part that is then furthest behind its share. Of 100
+    such deals the first is taken that is within five points of every share, or else the nearest.
+    The fault-filtered lists are those of Kereliuk, Sturm and Larsen (2015).
+    """
+    if by == "fault-filtered":
+        return _fault_filtered(table, lists)
+    shares = _shares(validation, test)
+    sizes, groups = _group_sizes(table, by)
+    _check_groups(sizes, len(shares), by)
+    parts = _deal_all_genres(sizes, np.array(list(shares.values())), seed)
+    names = np.array(list(shares))[parts[groups]]
+    return pd.Series(names, index=table.index, name="part", dtype=str)
+
+
+def strictest_split(table: pd.DataFrame) -> str:
+    """Say which honest split a table of tracks allows: by artist, or by track only.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns `track_id`, `genre` and `artist`.
+
+    Returns
+    -------
+    str
+        "artist" if every genre has at least three known artists, who made at least three quarters
+        of its tracks; else "track".
+
+    Notes
+    -----
+    Taught in notebooks/03_dense_network.ipynb.
+    """
+    _require_columns(table, ["track_id", "genre", "artist"])
+    tracks = table.drop_duplicates("track_id")
+    known = _known(tracks["artist"])
+    n_artists = tracks["artist"].where(known).groupby(tracks["genre"]).nunique()
+    share_known = known.groupby(tracks["genre"]).mean()
+    sizes, _ = _group_sizes(tracks, "artist")
+    n_groups = (sizes > 0).sum()
+    well_known = (n_artists >= 3).all() and (share_known >= 0.75).all() and (n_groups >= 3).all()
+    return "artist" if well_known else "track"
+
+
+def folds(
+    table: pd.DataFrame, by: str = "artist", n_folds: int = 5, seed: int = 0
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Divide a table for cross-validation: every row is in the test part of exactly one fold.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for `split`.
+    by : {"artist", "track", "slice"}
+        What must not stand on two sides.
+    n_folds : int
+        At least 2.
+    seed : int
+        The same seed gives the same folds.
+
+    Yields
+    ------
+    train, test : ndarray of int
+        Positions of rows. Every genre is in every fold, in about equal shares.
+
+    Raises
+    ------
+    SplitError
+        If a column is missing, or a genre has fewer groups than there are folds.
+
+    Notes
+    -----
+    Taught in notebooks/03_dense_network.ipynb. Groups are dealt out as in `split`, which works
+    alike everywhere: scikit-learn's StratifiedGroupKFold shuffles wrongly in older versions.
+    """
+    if n_folds < 2:
+        raise SplitError(f"n_folds={n_folds} leaves nothing to train on: ask for at least 2")
+    sizes, groups = _group_sizes(table, by)
+    _check_groups(sizes, n_folds, by)
+    fold = _deal_all_genres(sizes, np.full(n_folds, 1 / n_folds), seed)[groups]
+    return (
+        (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
+        for number in range(n_folds)
+    )
+
+
+def read_list(path: str | Path) -> list[str]:
+    """Return the tracks that one of the published lists names, such as train_filtered.txt.
+
+    Parameters
+    ----------
+    path : str or path
+        Text file with a line like "blues/blues.00012.wav" for each track.
+
+    Returns
+    -------
+    list of str
+        Their track_ids: "blues.00012".
+    """
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return [Path(line.strip()).stem for line in lines if line.strip()]
+
+
+def _shares(validation: float, test: float) -> dict[str, float]:
+    """Return the share of each part that is not empty."""
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise SplitError(
+            f"validation={validation} and test={test} must be shares that leave some for training"
+        )
+    shares = dict(zip(PARTS, (1 - validation - test, validation, test), strict=True))
+    return {part: share for part, share in shares.items() if share > 0}
+
+
+def _require_columns(table: pd.DataFrame, columns: list[str]) -> None:
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise SplitError(
+            f"the table has no column {', '.join(missing)}: "
+            "take the columns from load_tracks(), matched by track_id"
+        )
+    empty = [column for column in columns if table[column].isna().any()]
+    if empty:
+        raise SplitError(f'column {", ".join(empty)} has missing values: use "" for unknown')
+
+
+def _known(values: pd.Series) -> pd.Series:
+    return values.notna() & (values != "")
+
+
+def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Return the size of each group in each genre, and the group of each row.
+
+    Size counts rows where rows are divided, and tracks where tracks or artists are.
+    """
+    together = {"slice": [], "track": ["track_id"], "artist": ["track_id", "artist"]}
+    if by not in together:
+        raise SplitError(
+            f'by="{by}" is not a way to divide rows: use "artist", "track" or "slice" '
+            '(split also knows "fault-filtered")'
+        )
+    _require_columns(table, ["genre", *together[by]])
+    if by == "slice":
+        return pd.get_dummies(table["genre"].to_numpy(), dtype=int), np.arange(len(table))
+    optional = ["recording"] if "recording" in table else []
+    groups = _connected_rows(table, together[by] + optional)
+    tracks = pd.DataFrame({"group": groups, "genre": table["genre"].to_numpy()})
+    tracks = tracks[~table["track_id"].duplicated().to_numpy()]
+    return pd.crosstab(tracks["group"], tracks["genre"]), groups
+
+
+def _connected_rows(table: pd.DataFrame, columns: list[str]) -> NDArray[np.intp]:
+    """Number the groups of rows that are linked by equal, known values in any of the columns."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_nodes = len(table)
+    links = []
+    for column in columns:
+        rows = np.flatnonzero(_known(table[column]))
+        values, unique = pd.factorize(table[column].iloc[rows])
+        links.append((rows, n_nodes + values))
+        n_nodes += len(unique)
+    rows, nodes = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(n_nodes, n_nodes))
+    _, component = connected_components(graph, directed=False)
+    return pd.factorize(component[: len(table)])[0]
+
+
+def _check_groups(sizes: pd.DataFrame, n_parts: int, by: str) -> None:
+    n_groups = (sizes > 0).sum()
+    scarce = n_groups[n_groups < n_parts]
+    if len(sizes) == 0 or len(scarce):
+        counts = ", ".join(f"{genre} has {count}" for genre, count in scarce.items())
+        way_out = 'divide by="track", ' if by == "artist" else ""
+        raise SplitError(
+            f'every genre must be in each of {n_parts} parts, so by="{by}" needs at least '
+            f"{n_parts} separate groups in every genre; {counts or 'the table is empty'}: "
+            f"{way_out}ask for fewer parts, or add tracks"
+        )
+
+
+def _deal_all_genres(
+    sizes: pd.DataFrame, shares: NDArray[np.float64], seed: int
+) -> NDArray[np.intp]:
+    """Return the part of each group, dealing genre by genre.
+
+    A group with tracks of two genres is dealt with the first of them, and counts in the second.
+    """
+    random = np.random.default_rng(seed)
+    # Genres with the fewest groups come first, while nothing restricts them yet.
+    in_turn = (sizes > 0).sum().sort_values(kind="stable").index
+    for _ in range(N_ATTEMPTS):
+        parts = np.full(len(sizes), -1)
+        for genre in in_turn:
+            size = sizes[genre].to_numpy()
+            dealt = parts >= 0
+            placed = np.bincount(parts[dealt], size[dealt], len(shares))
+            waiting = np.flatnonzero(~dealt & (size > 0))
+            parts[waiting] = _deal(size[waiting], placed, shares, random)
+        if all(sizes[parts == part].any().all() for part in range(len(shares))):
+            return parts
+    raise SplitError(
+        "no division was found with every genre in every part, because too many artists or "
+        'recordings are in several genres: divide by="track", or ask for fewer parts'
+    )
+
+
+def _deal(
+    sizes: NDArray[np.intp],
+    placed: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    random: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Return the part of each group of one genre, by the best of random deals made side by side.
+
+    Each group goes where it adds least to (count - target)² / target, summed over the parts; the
+    last groups go to parts that would stay empty.
+    """
+    # Where all groups are equal, so are all deals.
+    n_tries = N_TRIES if len(np.unique(sizes)) > 1 else 1
+    tries = np.arange(n_tries)
+    orders = random.permuted(np.tile(np.arange(len(sizes)), (n_tries, 1)), axis=1)
+    counts = np.tile(placed, (n_tries, 1))
+    parts = np.empty(orders.shape, dtype=int)
+    total = sizes.sum() + placed.sum()
+    target = shares * total
+    for turn, group in enumerate(orders.T):
+        size = sizes[group][:, None]
+        increase = size * (2 * (counts - target) + size) / target
+        must_fill = (counts == 0).sum(axis=1) >= len(sizes) - turn
+        increase[must_fill[:, None] & (counts > 0)] = np.inf
+        chosen = increase.argmin(axis=1)
+        parts[tries, group] = chosen
+        counts[tries, chosen] += sizes[group]
+    furthest_off = np.abs(counts / total - shares).max(axis=1)
+    # The first deal that is near enough: the nearest one would be the same for nearly every seed.
+    # What is subtracted absorbs rounding errors.
+    return parts[np.ceil(furthest_off / TOLERANCE - 1e-9).argmin()]
+
+
+def _fault_filtered(table: pd.DataFrame, lists: str | Path | None) -> pd.Series:
+    """Return the part of each row in the published lists; "" where no list names its track."""
+    _require_columns(table, ["track_id"])
+    if table.attrs.get("source") == "demo":
+        raise SplitError(
+            "the fault-filtered lists are about GTZAN's own tracks, and these are the demo's: "
+            'divide by="artist"'
+        )
+    parts = {}
+    for part, name in FILTERED_LISTS.items():
+        parts |= dict.fromkeys(read_list(_list_file(name, lists)), part)
+    named = table["track_id"].map(parts).fillna("")
+    absent = [part for part in PARTS if not (named == part).any()]
+    if absent:
+        raise SplitError(
+            f"the fault-filtered lists put no track of this table into {', '.join(absent)}: "
+            'divide by="artist"'
+        )
+    return named.astype(str).rename("part")
+
+
+def _list_file(name: str, lists: str | Path | None) -> Path:
+    if lists is not None:
+        return Path(lists) / name
+    from .datasets import fetch_sturm
+
+    return fetch_sturm(name)

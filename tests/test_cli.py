@@ -1,0 +1,85 @@
+"""The commands: a doctor that says what is missing, a song's verdict, benchmarks that resume."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from gtzan_helpers import benchmarks, cli
+from gtzan_helpers.benchmarks import reference
+
+
+def test_the_doctor_finds_this_machine_complete(monkeypatch):
+    monkeypatch.setattr(cli, "LESSON_MEMORY", 0)  # others may use the memory just now
+    result = CliRunner().invoke(cli.main, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert "!!" not in result.output
+    assert result.output.endswith("Everything is here.\n")
+    assert "Keras" in result.output
+
+
+def test_the_doctor_names_what_is_missing_or_too_old_and_the_cure(monkeypatch):
+    needs = ["no-such-package>=1.2", "numpy>=99", 'never>=1; extra == "test"']
+    monkeypatch.setattr(cli.metadata, "requires", lambda package: needs)
+    result = CliRunner().invoke(cli.main, ["doctor"])
+    assert result.exit_code == 1
+    assert "!!  no-such-package is missing\n" in result.output
+    assert 'pip install "no-such-package>=1.2"' in result.output
+    assert 'pip install --upgrade "numpy>=99"' in result.output
+    assert "never" not in result.output
+
+
+def test_a_file_that_is_no_song_is_refused_before_any_training(tmp_path):
+    path = tmp_path / "song.wav"
+    path.write_text("words, not sound", encoding="utf-8")
+    result = CliRunner().invoke(cli.main, ["classify", str(path)])
+    assert result.exit_code == 1
+    assert "song.wav" in result.output
+    assert "Trained" not in result.output
+
+
+def test_the_course_of_a_song_names_each_change_of_genre():
+    blues = [0.9, 0.8, 0.4, 0.3, 0.9]
+    starts = pd.Index([0.0, 1.0, 59.5, 61.0, 62.0], name="start")
+    probabilities = pd.DataFrame({"blues": blues, "jazz": [1 - p for p in blues]}, starts)
+    assert cli.course_of(probabilities) == "0:00 blues, 0:59 jazz, 1:02 blues"
+
+
+@pytest.mark.parametrize("name", benchmarks.NAMES)
+def test_every_benchmark_explains_itself(name):
+    result = CliRunner().invoke(cli.main, ["benchmarks", name, "--help"])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_benchmark_that_does_not_exist_is_refused():
+    result = CliRunner().invoke(cli.main, ["benchmarks", "luck"])
+    assert result.exit_code == 2
+    assert "No such command 'luck'" in result.output
+
+
+@pytest.fixture
+def first_seed_done(tmp_path):
+    row = dict.fromkeys(reference.COLUMNS, 0.5) | {"seed": 0, "tracks": 3, "network": "1-D CNN"}
+    out = tmp_path / "reference.csv"
+    reference.write_results(pd.DataFrame([row]), out)
+    return out
+
+
+def test_reference_training_goes_on_where_it_was_interrupted(first_seed_done, monkeypatch):
+    trained = []
+
+    def score(tracks: pd.DataFrame, seed: int, epochs: int) -> list[dict[str, object]]:
+        trained.append(seed)
+        return [dict.fromkeys(reference.COLUMNS, 0.5) | {"seed": seed, "tracks": 3}]
+
+    monkeypatch.setattr(reference, "score_seed", score)
+    results = reference.table(pd.DataFrame(index=range(3)), seeds=3, out=first_seed_done)
+    assert trained == [1, 2]
+    assert results["seed"].tolist() == [0, 1, 2]
+    assert pd.read_csv(first_seed_done)["seed"].tolist() == [0, 1, 2]
+
+
+def test_reference_results_of_other_tracks_are_not_mixed_in(first_seed_done):
+    with pytest.raises(ValueError, match="on \\[3\\] tracks, and these are 100"):
+        reference.table(pd.DataFrame(index=range(100)), out=first_seed_done)

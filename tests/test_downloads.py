@@ -1,0 +1,340 @@
+"""Downloads from a local server that behaves and misbehaves, and archives that do."""
+
+import hashlib
+import http.server
+import io
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from gtzan_helpers import downloads
+from gtzan_helpers.cache import cache_folder
+from gtzan_helpers.datasets import DatasetError, load_tracks
+from gtzan_helpers.downloads import Collection, fetch_index, fetch_sturm, fetch_tracks
+
+INDEX = b"## index\r\nblues.00000.wav ::: Etta Example ::: Song\r\n"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def wav(seed):
+    file = io.BytesIO()
+    sf.write(file, np.random.default_rng(seed).uniform(-1, 1, 22050), 22050, format="WAV")
+    return file.getvalue()
+
+
+def tar(entries, top="gtzan_mini-0123456/genres/"):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, content in entries.items():
+            member = tarfile.TarInfo(top + name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+TRACKS = {"blues/blues.00000.wav": wav(0), "jazz/jazz.00000.wav": wav(1)}
+ARCHIVE = tar(TRACKS)
+LISTED = "".join(f"{sha256(content)}  {name}\n" for name, content in TRACKS.items())
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `files`; under /short/ only half of each, under /slow/ half and then nothing more."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.requests, self.started = {}, [], threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        how, _, name = self.path[1:].rpartition("/")
+        content = self.server.files.get(name)
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if how else content)
+        if how == "slow":
+            self.wfile.flush()
+            self.server.started.set()
+            time.sleep(20)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def offer(server, tmp_path, monkeypatch):
+    """Serve files, and let "mini" be fetched from some of them."""
+    listed = tmp_path / "listed.sha256"
+    listed.write_text(LISTED)
+
+    def offer(files, *sources, checksums=listed):
+        server.files = files
+        sources = tuple((server.url + path, known) for path, known in sources)
+        mini = Collection("GTZAN test", "2 tracks, 80 kB", sources, checksums)
+        monkeypatch.setitem(downloads.COLLECTIONS, "mini", mini)
+        monkeypatch.setattr(downloads, "STURM", server.url + "/")
+        monkeypatch.setattr(downloads, "STURM_FILES", {"index.txt": sha256(INDEX)})
+
+    return offer
+
+
+def files_in_cache():
+    return sorted(path.name for path in cache_folder().rglob("*") if path.is_file())
+
+
+def test_a_collection_is_announced_fetched_checked_and_kept(server, offer, capsys):
+    offer({"a.tgz": ARCHIVE, "index.txt": INDEX}, ("/a.tgz", None))
+    tracks = load_tracks("mini")
+    assert tracks.attrs["source"] == "mini"
+    assert list(tracks["artist"]) == ["Etta Example", ""]
+    said = capsys.readouterr().out
+    assert f"Fetching GTZAN test (2 tracks, 80 kB) into {cache_folder() / 'mini'}" in said
+    assert "rights are unclear" in said
+    assert files_in_cache() == ["blues.00000.wav", "index.txt", "jazz.00000.wav"]
+    load_tracks("mini")
+    assert server.requests == ["/a.tgz", "/index.txt"]
+    assert capsys.readouterr().out == ""
+
+
+def test_tracks_are_loaded_even_if_their_artists_cannot_be_fetched(offer):
+    offer({"a.tgz": ARCHIVE}, ("/a.tgz", None))
+    with pytest.warns(UserWarning, match=r"artists are unknown: Sturm's index\.txt .* answers 404"):
+        tracks = load_tracks("mini")
+    assert list(tracks["artist"]) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        ("/missing.tgz", None),
+        ("/short/a.tgz", None),
+        ("/broken.tgz", None),
+        ("/changed.tgz", None),
+        ("/incomplete.tgz", None),
+        ("/a.tgz?other", sha256(b"something else")),
+    ],
+)
+def test_a_second_source_serves_when_the_first_fails(server, offer, first):
+    changed = {**TRACKS, "jazz/jazz.00000.wav": wav(2)}
+    files = {
+        "a.tgz": ARCHIVE,
+        "a.tgz?other": ARCHIVE,
+        "broken.tgz": ARCHIVE[:5000],
+        "changed.tgz": tar(changed),
+        "incomplete.tgz": tar({"blues/blues.00000.wav": wav(0)}),
+    }
+    offer(files, first, ("/a.tgz", sha256(ARCHIVE)))
+    folder = fetch_tracks("mini")
+    assert server.requests == [first[0], "/a.tgz"]
+    assert files_in_cache() == ["blues.00000.wav", "jazz.00000.wav"]
+    assert next(folder.rglob("jazz*.wav")).read_bytes() == TRACKS["jazz/jazz.00000.wav"]
+
+
+def test_when_every_source_fails_the_error_says_why_and_what_to_do(offer):
+    files = {"a.tgz": ARCHIVE, "changed.tgz": tar({**TRACKS, "jazz/jazz.00000.wav": wav(2)})}
+    offer(
+        files,
+        ("/missing.tgz", None),
+        ("/short/a.tgz", None),
+        ("/a.tgz", sha256(b"something else")),
+        ("/changed.tgz", None),
+    )
+    with pytest.raises(DatasetError) as error:
+        load_tracks("mini")
+    message = str(error.value)
+    for reason in (
+        "missing.tgz (the server answers 404)",
+        "short/a.tgz (the download broke off)",
+        "a.tgz (what arrived has the wrong checksum)",
+        "jazz/jazz.00000.wav in the archive has the wrong checksum",
+        "By hand: get the archive",
+        "GTZAN_DATA",
+    ):
+        assert reason in message
+    assert files_in_cache() == []
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_named(server, offer):
+    offer({}, ("/a.tgz", None))
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DatasetError, match=r"a\.tgz \(no connection\)"):
+        fetch_tracks("mini")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from gtzan_helpers import downloads
+url, listed = sys.argv[1:]
+downloads.COLLECTIONS["mini"] = downloads.Collection("", "", ((url, None),), Path(listed))
+downloads.fetch_tracks("mini")
+"""
+
+
+def start_program(url, tmp_path):
+    (tmp_path / "listed.sha256").write_text(LISTED)
+    command = [sys.executable, "-c", PROGRAM, url, str(tmp_path / "listed.sha256")]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_two_programs_may_fetch_at_once(server, tmp_path):
+    server.files = {"a.tgz": ARCHIVE}
+    programs = [start_program(server.url + "/a.tgz", tmp_path) for _ in range(2)]
+    assert [program.wait(timeout=60) for program in programs] == [0, 0]
+    assert files_in_cache() == ["blues.00000.wav", "jazz.00000.wav"]
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_download_leaves_no_collection(server, offer, tmp_path, blow):
+    offer({"a.tgz": ARCHIVE}, ("/a.tgz", None))
+    program = start_program(server.url + "/slow/a.tgz", tmp_path)
+    assert server.started.wait(timeout=60)
+    program.send_signal(blow)
+    assert program.wait(timeout=60) != 0
+    assert not (cache_folder() / "mini").exists()
+    if blow is signal.SIGINT:
+        assert list(cache_folder().iterdir()) == []
+    fetch_tracks("mini")
+    assert (cache_folder() / "mini").is_dir()
+
+
+def test_sturms_index_is_fetched_once(server, offer):
+    offer({"index.txt": INDEX})
+    assert fetch_index().read_bytes() == INDEX
+    assert fetch_index() == fetch_sturm("index.txt")
+    assert server.requests == ["/index.txt"]
+
+
+def test_a_changed_index_is_refused_and_what_to_do_is_said(offer):
+    offer({"index.txt": b"something else"})
+    with pytest.raises(DatasetError, match=r"wrong checksum.*By hand: save that page as"):
+        fetch_index()
+    assert files_in_cache() == []
+
+
+def test_only_known_lists_can_be_fetched():
+    with pytest.raises(ValueError, match="none of Sturm's lists: index"):
+        fetch_sturm("secrets.txt")
+
+
+def test_the_real_lists_have_the_checksums_that_are_asked_for(real_data):
+    for name, known in downloads.STURM_FILES.items():
+        assert sha256((real_data / "sturm" / name).read_bytes()) == known
+
+
+def test_the_checksums_of_mini_are_those_of_real_tracks(real_data):
+    listed = downloads.COLLECTIONS["mini"].checksums.read_text().splitlines()
+    known = dict(reversed(line.split()) for line in listed)
+    assert len(known) == 100
+    for path in (real_data / "gtzan_dev").glob("*/*.00000.wav"):
+        assert sha256(path.read_bytes()) == known[f"{path.parent.name}/{path.name}"]
+
+
+def write_zip(path, entries):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", ["../evil.wav", "/evil.wav", "a/../../evil.wav", "C:\\evil.wav"])
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_an_entry_that_would_land_outside_is_refused(tmp_path, kind, name):
+    path = tmp_path / f"a.{kind}"
+    entries = {**TRACKS, name: wav(0)}
+    path.write_bytes(tar(entries, top="")) if kind == "tar" else write_zip(path, entries)
+    with pytest.raises(DatasetError, match=r"not safe: its entry .*evil"):
+        load_tracks(path)
+    assert files_in_cache() == []
+    assert not list(tmp_path.parent.rglob("evil.wav"))
+
+
+def test_a_link_out_of_an_archive_is_not_followed(tmp_path):
+    (tmp_path / "secret.wav").write_bytes(wav(0))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        member = tarfile.TarInfo("jazz/jazz.00000.wav")
+        member.type, member.linkname = tarfile.SYMTYPE, str(tmp_path / "secret.wav")
+        archive.addfile(member)
+    with pytest.raises(DatasetError, match=r"a\.tar is damaged"):
+        load_tracks(tmp_path / "a.tar")
+    assert files_in_cache() == []
+
+
+def test_a_link_within_an_archive_is_a_track(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        member = tarfile.TarInfo("jazz/jazz.00000.wav")
+        member.size = len(wav(0))
+        archive.addfile(member, io.BytesIO(wav(0)))
+        link = tarfile.TarInfo("jazz/jazz.00001.wav")
+        link.type, link.linkname = tarfile.SYMTYPE, "jazz.00000.wav"
+        archive.addfile(link)
+    assert list(load_tracks(tmp_path / "a.tar")["problem"]) == ["", ""]
+
+
+def test_a_zip_with_backslashes_is_read(tmp_path):
+    write_zip(
+        tmp_path / "a.zip", {f"Data\\{n.replace('/', chr(92))}": t for n, t in TRACKS.items()}
+    )
+    assert list(load_tracks(tmp_path / "a.zip")["track_id"]) == ["blues.00000", "jazz.00000"]
+
+
+def test_a_damaged_archive_is_refused(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(ARCHIVE[: len(ARCHIVE) // 2])
+    with pytest.raises(DatasetError, match=r"a\.tar\.gz is damaged .*: fetch it again"):
+        load_tracks(tmp_path / "a.tar.gz")
+    write_zip(tmp_path / "a.zip", TRACKS)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[5000:5010] = bytes(10)
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(DatasetError, match=r"a\.zip is damaged"):
+        load_tracks(tmp_path / "a.zip")
+    assert files_in_cache() == []
+
+
+def test_an_archive_without_audio_is_refused(tmp_path):
+    write_zip(tmp_path / "a.zip", {"features_30_sec.csv": b"a,b\n"})
+    with pytest.raises(DatasetError, match="holds no audio files: is it the right archive"):
+        load_tracks(tmp_path / "a.zip")
+    assert files_in_cache() == []
+
+
+def test_a_changed_archive_is_unpacked_anew(tmp_path):
+    write_zip(tmp_path / "a.zip", TRACKS)
+    assert len(load_tracks(tmp_path / "a.zip")) == 2
+    write_zip(tmp_path / "a.zip", {**TRACKS, "jazz/jazz.00001.wav": wav(5)})
+    assert len(load_tracks(tmp_path / "a.zip")) == 3

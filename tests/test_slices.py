@@ -1,0 +1,289 @@
+"""Cutting waveforms into slices, and feeding the slices of many tracks to a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+
+from gtzan_helpers.audio import AudioError, read_audio
+from gtzan_helpers.slices import SliceSet, cut
+
+RATE = 1000
+
+
+def write_tracks(folder: Path, seconds: dict[str, float], rate: int = RATE) -> pd.DataFrame:
+    """Write tracks of noise, named like "jazz.00000", and return their table."""
+    rows = []
+    for place, (name, duration) in enumerate(seconds.items()):
+        noise = np.random.default_rng(place).uniform(-0.5, 0.5, round(duration * rate))
+        path = folder / f"{name}.wav"
+        sf.write(path, noise.astype(np.float32), rate, subtype="PCM_16")
+        rows.append((name, name.split(".")[0], f"artist {place}", path))
+    return pd.DataFrame(rows, columns=["track_id", "genre", "artist", "path"])
+
+
+@pytest.fixture
+def tracks(tmp_path: Path) -> pd.DataFrame:
+    return write_tracks(tmp_path, {"rock.00000": 5.0, "blues.00000": 1.9, "jazz.00000": 3.5})
+
+
+# ---------------------------------------------------------------------------------------------- cut
+
+
+def test_ten_seconds_give_nine_slices_of_two_seconds_with_a_hop_of_one():
+    slices = cut(np.zeros(220500, np.float32), sample_rate=22050, seconds=2.0, hop_seconds=1.0)
+    assert slices.shape == (9, 44100)
+
+
+def test_a_slice_is_a_read_only_view_that_starts_where_the_hop_says():
+    samples = np.arange(1000)
+    slices = cut(samples, sample_rate=100, seconds=2.0, hop_seconds=0.5)
+    assert np.shares_memory(slices, samples)
+    assert not slices.flags.writeable
+    np.testing.assert_array_equal(slices[:, 0], np.arange(0, 801, 50))
+    np.testing.assert_array_equal(slices[3], samples[150:350])
+
+
+def test_neighbours_share_the_samples_of_their_overlap():
+    slices = cut(np.random.default_rng(0).normal(size=500), 100, seconds=2.0, hop_seconds=1.0)
+    np.testing.assert_array_equal(slices[0, 100:], slices[1, :100])
+
+
+@pytest.mark.parametrize(("n_samples", "n_slices"), [(200, 1), (299, 1), (300, 2), (301, 2)])
+def test_a_tail_shorter_than_a_slice_is_left_out(n_samples: int, n_slices: int):
+    assert len(cut(np.zeros(n_samples), 100, seconds=2.0, hop_seconds=1.0)) == n_slices
+
+
+def test_a_hop_longer_than_a_slice_leaves_gaps():
+    slices = cut(np.arange(500), 100, seconds=1.0, hop_seconds=2.0)
+    np.testing.assert_array_equal(slices[:, 0], [0, 200, 400])
+
+
+def test_cut_refuses_a_waveform_shorter_than_a_slice():
+    with pytest.raises(ValueError, match="199 samples, less than one slice of 200"):
+        cut(np.zeros(199), 100, seconds=2.0)
+
+
+@pytest.mark.parametrize("lengths", [(0.0, 1.0), (2.0, 0.0), (-2.0, 1.0), (2.0, -1.0), (2, 0.001)])
+def test_cut_refuses_lengths_that_are_not_positive(lengths: tuple[float, float]):
+    with pytest.raises(ValueError, match="at least one sample"):
+        cut(np.zeros(1000), 100, *lengths)
+
+
+def test_cut_refuses_more_than_one_channel():
+    with pytest.raises(ValueError, match=r"mono.*\(1000, 2\)"):
+        cut(np.zeros((1000, 2)), 100)
+
+
+# ----------------------------------------------------------------------------------------- SliceSet
+
+
+def test_a_slice_set_holds_the_same_slices_as_cutting_by_hand(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, seconds=2.0, hop_seconds=0.5, sample_rate=RATE)
+    by_hand = np.concatenate(
+        [cut(read_audio(path, RATE), RATE, 2.0, 0.5) for path in tracks.path.iloc[[0, 2]]]
+    )
+    everything = slices.samples(np.arange(len(slices)))
+    assert everything.dtype == np.float32
+    np.testing.assert_array_equal(everything, by_hand)
+
+
+def test_the_table_says_where_each_slice_comes_from(tracks: pd.DataFrame):
+    table = SliceSet(tracks, sample_rate=RATE).table
+    assert table.track_id.tolist() == ["rock.00000"] * 4 + ["jazz.00000"] * 2
+    assert table.genre.tolist() == ["rock"] * 4 + ["jazz"] * 2
+    assert table.artist.tolist() == ["artist 0"] * 4 + ["artist 2"] * 2
+    assert table.start.tolist() == [0.0, 1.0, 2.0, 3.0, 0.0, 1.0]
+
+
+def test_a_slice_set_never_mixes_tracks_and_never_pads(tmp_path: Path):
+    rows = []
+    for level in range(1, 6):
+        path = tmp_path / f"rock.{level:05d}.wav"
+        sf.write(path, np.full(1000 * level + 137 * level, level / 8, np.float32), RATE)
+        rows.append((path.stem, "rock", "", path))
+    tracks = pd.DataFrame(rows, columns=["track_id", "genre", "artist", "path"])
+    slices = SliceSet(tracks, seconds=0.7, hop_seconds=0.1, sample_rate=RATE)
+    samples = slices.samples(np.arange(len(slices)))
+    level = slices.table.track_id.str[-1].astype(int).to_numpy()
+    np.testing.assert_array_equal(samples, np.repeat(level[:, None] / 8, 700, axis=1))
+
+
+def test_tracks_shorter_than_a_slice_are_named(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, sample_rate=RATE)
+    assert slices.too_short == ["blues.00000"]
+    assert slices.genres == ["jazz", "rock"]
+
+
+def test_labels_are_places_in_the_list_of_genres(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, seconds=1.0, sample_rate=RATE)
+    labels = slices.labels(np.arange(len(slices)))
+    assert [slices.genres[label] for label in labels] == slices.table.genre.tolist()
+
+
+def test_rows_are_positions_or_a_mask(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, sample_rate=RATE)
+    mask = slices.table.genre == "jazz"
+    np.testing.assert_array_equal(slices.samples(mask), slices.samples([4, 5]))
+    np.testing.assert_array_equal(slices.labels(mask.to_numpy()), [0, 0])
+    assert slices.samples([]).shape == (0, 2 * RATE)
+    with pytest.raises(ValueError, match="mask has 3 rows, but there are 6 slices"):
+        slices.samples(mask[:3])
+    with pytest.raises(IndexError):
+        slices.samples([6])
+    with pytest.raises(TypeError):
+        slices.samples([0.5])
+
+
+def test_amplitude_is_the_standard_deviation_of_the_tracks_that_the_rows_come_from(tracks):
+    slices = SliceSet(tracks, sample_rate=RATE)
+    rock, jazz = (read_audio(path, RATE) for path in tracks.path.iloc[[0, 2]])
+    assert slices.amplitude([0]) == pytest.approx(rock.std(), rel=1e-5)
+    both = np.concatenate([rock, jazz]).std()
+    assert slices.amplitude(np.arange(6)) == pytest.approx(both, rel=1e-5)
+    with pytest.raises(ValueError, match="no slices were chosen"):
+        slices.amplitude([])
+
+
+def test_tracks_of_another_rate_are_resampled(tmp_path: Path):
+    tracks = write_tracks(tmp_path, {"rock.00000": 3.0}, rate=2 * RATE)
+    assert SliceSet(tracks, sample_rate=RATE).samples([0]).shape == (1, 2 * RATE)
+
+
+def test_memory_holds_no_track(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, sample_rate=RATE)
+    held = [value for value in vars(slices).values() if isinstance(value, np.ndarray)]
+    assert sum(array.nbytes for array in held) < 40 * len(slices) + 100
+
+
+def test_a_second_slice_set_reads_no_track_again(tracks: pd.DataFrame, capsys):
+    first = SliceSet(tracks, sample_rate=RATE)
+    assert "read tracks" in capsys.readouterr().err
+    second = SliceSet(tracks, seconds=1.0, sample_rate=RATE)
+    assert capsys.readouterr().err == ""
+    np.testing.assert_array_equal(first.samples([0])[0, :RATE], second.samples([0])[0])
+
+
+def test_a_changed_track_is_read_again(tracks: pd.DataFrame):
+    before = SliceSet(tracks, sample_rate=RATE).samples([0])
+    sf.write(tracks.path[0], np.zeros(4000), RATE)
+    assert before.any()
+    assert not SliceSet(tracks, sample_rate=RATE).samples([0]).any()
+
+
+def test_programs_may_make_the_same_slice_set_at_once(tracks: pd.DataFrame):
+    with ThreadPoolExecutor(4) as workers:
+        sets = list(workers.map(lambda _: SliceSet(tracks, sample_rate=RATE), range(4)))
+    for slices in sets:
+        np.testing.assert_array_equal(slices.samples([5]), sets[0].samples([5]))
+    folder = Path(os.environ["GTZAN_CACHE"]) / "slices"
+    assert {path.suffix for path in folder.iterdir()} == {".int16"}
+
+
+def test_a_failed_start_leaves_nothing_behind(tracks: pd.DataFrame):
+    tracks.path[1].write_text("not audio")
+    folder = Path(os.environ["GTZAN_CACHE"]) / "slices"
+    before = sorted(folder.glob("*"))
+    with pytest.raises(AudioError, match=r"blues\.00000\.wav"):
+        SliceSet(tracks, sample_rate=RATE)
+    assert sorted(folder.glob("*")) == before
+
+
+def test_a_missing_track_is_named(tracks: pd.DataFrame):
+    tracks.path[1].unlink()
+    with pytest.raises(AudioError, match=r"blues\.00000\.wav.*No such file"):
+        SliceSet(tracks, sample_rate=RATE)
+
+
+def test_a_slice_set_refuses_what_it_cannot_cut(tracks: pd.DataFrame):
+    with pytest.raises(ValueError, match=r"all 3 tracks are shorter.*longest has 5.00 s"):
+        SliceSet(tracks, seconds=6.0, sample_rate=RATE)
+    with pytest.raises(ValueError, match="at least one sample"):
+        SliceSet(tracks, hop_seconds=0.0, sample_rate=RATE)
+    with pytest.raises(ValueError, match="there are no tracks"):
+        SliceSet(tracks[:0], sample_rate=RATE)
+    with pytest.raises(ValueError, match="lacks artist, path"):
+        SliceSet(tracks[["track_id", "genre"]], sample_rate=RATE)
+
+
+def test_slices_alone_need_no_keras():
+    code = "import sys, gtzan_helpers.slices; assert 'keras' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ------------------------------------------------------------------------------------------ batches
+
+
+def seen(batches: object) -> np.ndarray:
+    """Return the first sample of every slice, over an epoch of batches."""
+    return np.concatenate(
+        [samples[:, 0] for samples, _ in (batches[i] for i in range(len(batches)))]
+    )
+
+
+def test_batches_in_order_hold_every_chosen_slice_once(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, hop_seconds=0.25, sample_rate=RATE)
+    rows = np.flatnonzero(slices.table.genre == "rock")
+    batches = slices.batches(rows, batch_size=4, shuffle=False)
+    np.testing.assert_array_equal(seen(batches), slices.samples(rows)[:, 0])
+    samples, labels = batches[len(batches) - 1]
+    assert len(samples) == len(labels) == 1
+    assert set(labels) == {slices.genres.index("rock")}
+
+
+def test_shuffled_batches_hold_every_chosen_slice_and_all_have_one_size(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, hop_seconds=0.25, sample_rate=RATE)
+    batches = slices.batches(np.arange(len(slices)), batch_size=8)
+    assert {len(batches[i][0]) for i in range(len(batches))} == {8}
+    assert set(seen(batches)) == set(slices.samples(np.arange(len(slices)))[:, 0])
+
+
+def test_a_shuffled_slice_keeps_its_label(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, hop_seconds=0.25, sample_rate=RATE)
+    label_of = dict(
+        zip(slices.samples(np.arange(len(slices)))[:, 0], slices.table.genre, strict=True)
+    )
+    samples, labels = slices.batches(np.arange(len(slices)))[0]
+    assert [label_of[s] for s in samples[:, 0]] == [slices.genres[label] for label in labels]
+
+
+def test_the_order_changes_with_every_epoch_and_repeats_with_the_seed(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, hop_seconds=0.25, sample_rate=RATE)
+    everything = np.arange(len(slices))
+    batches = slices.batches(everything, seed=1)
+    first = seen(batches)
+    batches.on_epoch_end()
+    second = seen(batches)
+    again, other = slices.batches(everything, seed=1), slices.batches(everything, seed=2)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(seen(again), first)
+    assert not np.array_equal(seen(other), first)
+
+
+def test_batches_of_nothing_are_refused(tracks: pd.DataFrame):
+    slices = SliceSet(tracks, sample_rate=RATE)
+    with pytest.raises(ValueError, match="no slices were chosen"):
+        slices.batches(slices.table.genre == "polka")
+
+
+# ----------------------------------------------------------------------------------- on real tracks
+
+
+def test_real_tracks_of_30_seconds_give_29_slices_or_28(real_data: Path):
+    paths = sorted(real_data.glob("gtzan_dev/blues/*.wav"))
+    tracks = pd.DataFrame(
+        {"track_id": [p.stem for p in paths], "genre": "blues", "artist": "", "path": paths}
+    )
+    slices = SliceSet(tracks)
+    assert set(slices.table.groupby("track_id").size()) <= {28, 29}
+    name, start = slices.table.loc[40, ["track_id", "start"]]
+    by_hand = cut(read_audio(tracks.set_index("track_id").path[name]))[int(start)]
+    np.testing.assert_array_equal(slices.samples([40])[0], by_hand)

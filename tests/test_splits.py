@@ -1,0 +1,313 @@
+"""That nothing leaks from one side of a split to the other, and that the sides are fair."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gtzan_helpers.datasets import read_index
+from gtzan_helpers.splits import SplitError, folds, split, strictest_split
+
+PARTS = ["train", "validation", "test"]
+
+
+def make_tracks(artists_per_genre):
+    """One row per track; ``{"blues": [3, 2]}`` makes two blues artists, of 3 and 2 tracks."""
+    rows = [
+        (f"{genre}.{artist}-{number}", genre, f"{genre} artist {artist}")
+        for genre, counts in artists_per_genre.items()
+        for artist, count in enumerate(counts)
+        for number in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["track_id", "genre", "artist"])
+
+
+def make_slices(tracks, n_slices=9):
+    """Nine rows for each track, in mixed order and with an index of their own."""
+    slices = tracks.loc[tracks.index.repeat(n_slices)].sample(frac=1, random_state=0)
+    return slices.set_index(np.arange(len(slices)) * 2 + 100)
+
+
+@pytest.fixture
+def small():
+    """Ten genres as in the demo: five or six artists and eleven tracks each."""
+    counts = {f"genre{number}": [3, 2, 2, 2, 2] for number in range(5)}
+    return make_tracks(counts | {f"genre{number}": [2, 2, 2, 2, 2, 1] for number in range(5, 10)})
+
+
+@pytest.fixture
+def gtzan(real_data):
+    """GTZAN's 1000 tracks with their artists."""
+    index = read_index(real_data / "sturm" / "index.txt")
+    return index.assign(genre=index["track_id"].str.split(".").str[0])
+
+
+def n_sides(groups, parts):
+    """Number of parts that each group is in."""
+    return parts.groupby(groups).agg(lambda sides: len(set(sides)))
+
+
+def assert_together(groups, parts):
+    assert n_sides(groups, parts).max() == 1
+
+
+def shares(tracks, parts):
+    """Share of each part in each genre."""
+    return pd.crosstab(tracks["genre"], parts, normalize="index")[PARTS]
+
+
+# Dividing by artist
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_artist_of_a_small_table_is_on_two_sides_and_every_genre_on_each(small, seed):
+    parts = split(small, seed=seed)
+    assert_together(small["artist"], parts)
+    found = shares(small, parts)
+    assert (found > 0).all(axis=None)
+    assert (found - [0.6, 0.2, 0.2]).abs().max(axis=None) < 0.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gtzan_is_divided_by_artist_within_five_points_of_the_shares(gtzan, seed):
+    parts = split(gtzan, by="artist", seed=seed)
+    known = gtzan["artist"] != ""
+    assert_together(gtzan.loc[known, "artist"], parts[known])
+    assert (shares(gtzan, parts) - [0.6, 0.2, 0.2]).abs().max(axis=None) < 0.0501
+
+
+def test_tracks_of_unknown_artists_stand_alone():
+    tracks = make_tracks({"blues": [10], "rock": [10]}).assign(artist="")
+    parts = split(tracks)
+    assert (shares(tracks, parts) == [0.6, 0.2, 0.2]).all(axis=None)
+
+
+def test_an_artist_of_two_genres_stays_on_one_side():
+    tracks = make_tracks({"metal": [2] * 6, "rock": [2] * 6})
+    tracks.loc[tracks["artist"].isin(["metal artist 0", "rock artist 0"]), "artist"] = "Queen"
+    for seed in range(20):
+        parts = split(tracks, seed=seed)
+        assert_together(tracks["artist"], parts)
+        assert (shares(tracks, parts) > 0).all(axis=None)
+
+
+def test_copies_of_a_recording_stay_together_whoever_their_artist_is():
+    tracks = make_tracks({"metal": [2] * 6, "rock": [2] * 6}).assign(recording="")
+    copies = tracks["artist"].isin(["metal artist 1", "rock artist 4"])
+    tracks.loc[tracks[copies].index[[0, 2]], "recording"] = "the same"
+    for seed in range(20):
+        parts = split(tracks, seed=seed)
+        assert len(set(parts[copies])) == 1
+        by_track = split(tracks, by="track", seed=seed)
+        assert len(set(by_track[tracks["recording"] == "the same"])) == 1
+
+
+def test_seeds_give_other_divisions_and_one_seed_the_same(small):
+    divisions = {tuple(split(small, seed=seed)) for seed in range(10)}
+    assert len(divisions) == 10
+    pd.testing.assert_series_equal(split(small, seed=3), split(small, seed=3))
+
+
+def test_a_part_that_is_not_asked_for_stays_empty(small):
+    parts = split(small, validation=0, test=0.4)
+    assert set(parts) == {"train", "test"}
+    assert_together(small["artist"], parts)
+    assert (parts == "test").mean() == pytest.approx(0.4, abs=0.05)
+
+
+@st.composite
+def tables(draw):
+    """Tables of two to four genres, with uneven artists, some unknown and some of two genres."""
+    counts = st.lists(st.integers(1, 8), min_size=5, max_size=9)
+    genres = draw(st.integers(2, 4))
+    tracks = make_tracks({f"genre{number}": draw(counts) for number in range(genres)})
+    if draw(st.booleans()):
+        shared = tracks["artist"].isin(["genre0 artist 0", "genre1 artist 1"])
+        tracks.loc[shared, "artist"] = "of two genres"
+    if draw(st.booleans()):
+        tracks.loc[tracks["artist"] == "genre0 artist 2", "artist"] = ""
+    return tracks
+
+
+@settings(max_examples=50, deadline=None)
+@given(tracks=tables(), seed=st.integers(0, 2**31), by=st.sampled_from(["track", "artist"]))
+def test_whatever_the_table_groups_stay_whole_and_every_genre_is_everywhere(tracks, seed, by):
+    if by == "track" and tracks.groupby("genre").size().min() < 3:
+        return
+    slices = make_slices(tracks, n_slices=2)
+    parts = split(slices, by=by, seed=seed)
+    assert parts.index.equals(slices.index)
+    assert set(parts) == set(PARTS)
+    assert_together(slices["track_id"], parts)
+    if by == "artist":
+        known = slices["artist"] != ""
+        assert_together(slices.loc[known, "artist"], parts[known])
+    assert (shares(slices, parts) > 0).all(axis=None)
+
+
+# Dividing tracks and slices
+
+
+def test_slices_of_a_track_stay_together_by_track_and_are_scattered_by_slice(small):
+    slices = make_slices(small)
+    by_track, by_slice = split(slices, by="track"), split(slices, by="slice")
+    assert_together(slices["track_id"], by_track)
+    assert (n_sides(slices["track_id"], by_slice) > 1).mean() > 0.9
+    assert by_track.index.equals(slices.index)
+    for parts in (by_track, by_slice):
+        assert (shares(slices, parts) - [0.6, 0.2, 0.2]).abs().max(axis=None) < 0.05
+
+
+def test_the_shares_of_each_genre_are_met_exactly_where_they_can_be():
+    tracks = make_tracks({"blues": [20], "rock": [40]})
+    for by in ("slice", "track"):
+        parts = split(tracks, by=by, validation=0.1, test=0.3)
+        assert shares(tracks, parts).to_numpy() == pytest.approx(np.tile([0.6, 0.1, 0.3], (2, 1)))
+
+
+def test_slices_can_be_divided_without_knowing_their_tracks():
+    rows = pd.DataFrame({"genre": ["blues", "rock"] * 10})
+    assert split(rows, by="slice").value_counts().to_dict() == {
+        "train": 12,
+        "validation": 4,
+        "test": 4,
+    }
+
+
+def test_the_shares_are_those_of_tracks_not_of_their_slices():
+    tracks = make_tracks({"blues": [1] * 10, "rock": [1] * 10})
+    slices = make_slices(tracks)
+    first = slices["track_id"].str.contains("artist 0") | (slices.index % 4 == 0)
+    parts = split(slices[first], by="artist").groupby(slices["track_id"]).first()
+    assert parts.value_counts().to_dict() == {"train": 12, "validation": 4, "test": 4}
+
+
+# The published split
+
+
+def test_the_fault_filtered_split_has_the_published_sizes(gtzan, real_data):
+    parts = split(gtzan, by="fault-filtered", lists=real_data / "sturm")
+    sizes = {"train": 443, "validation": 197, "test": 290, "": 70}
+    assert parts.value_counts().to_dict() == sizes
+
+
+def test_the_fault_filtered_split_still_shares_artists(gtzan, real_data):
+    parts = split(gtzan, by="fault-filtered", lists=real_data / "sturm")
+    artists = {part: set(gtzan["artist"][parts == part]) - {""} for part in PARTS}
+    assert len(artists["train"] & artists["test"]) == 6
+    assert len(artists["validation"] & artists["test"]) == 4
+    assert len(artists["train"] & artists["validation"]) == 2
+
+
+def test_the_fault_filtered_lists_are_not_for_the_demo():
+    tracks = make_tracks({"blues": [3]})
+    tracks.attrs["source"] = "demo"
+    with pytest.raises(SplitError, match="about GTZAN's own tracks"):
+        split(tracks, by="fault-filtered")
+
+
+def test_lists_that_name_none_of_the_tracks_are_refused(small, real_data):
+    with pytest.raises(SplitError, match="no track of this table into train"):
+        split(small, by="fault-filtered", lists=real_data / "sturm")
+
+
+# What cannot be divided
+
+
+def test_a_genre_with_too_few_artists_is_named_with_the_way_out():
+    tracks = make_tracks({"blues": [4, 4], "jazz": [9], "rock": [3, 3, 3]})
+    with pytest.raises(SplitError, match=r'blues has 2, jazz has 1.*by="track"'):
+        split(tracks, by="artist")
+    assert (shares(tracks, split(tracks, by="track")) > 0).all(axis=None)
+    with pytest.raises(SplitError, match=r"5 parts.*jazz has 1"):
+        folds(tracks, by="artist")
+
+
+def test_genres_that_share_their_artists_are_divided_if_that_is_possible():
+    tracks = make_tracks({"metal": [1] * 3, "pop": [1] * 3, "rock": [1] * 3})
+    assert (shares(tracks, split(tracks.assign(artist=[*"abcabcabc"]))) > 0).all(axis=None)
+    # With a and b on two sides, c and d must both be on the third, which leaves e for two.
+    with pytest.raises(SplitError, match="no division was found"):
+        split(tracks.assign(artist=[*"abccdeabd"]))
+
+
+@pytest.mark.parametrize("by", ["slice", "track", "artist"])
+def test_missing_columns_are_named(by):
+    with pytest.raises(SplitError, match="no column genre"):
+        split(pd.DataFrame({"track_id": ["a"], "artist": ["b"]}), by=by)
+
+
+def test_missing_values_are_refused(small):
+    small.loc[3, "artist"] = None
+    with pytest.raises(SplitError, match="artist has missing values"):
+        split(small)
+
+
+def test_an_unknown_way_is_refused_with_the_known_ones(small):
+    with pytest.raises(SplitError, match=r'by="album".*"artist", "track" or "slice"'):
+        split(small, by="album")
+
+
+def test_an_empty_table_is_refused(small):
+    with pytest.raises(SplitError, match="empty"):
+        split(small.iloc[:0])
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.8, 1.0, np.nan])
+def test_shares_that_leave_nothing_to_train_on_are_refused(small, share):
+    with pytest.raises(SplitError, match="leave some for training"):
+        split(small, validation=0.2, test=share)
+
+
+# The strictest honest split
+
+
+def test_the_strictest_split_is_by_artist_where_artists_are_known(small, gtzan):
+    assert strictest_split(small) == "artist"
+    assert strictest_split(gtzan) == "artist"
+
+
+def test_the_strictest_split_is_by_track_where_artists_are_few_or_unknown(small):
+    assert strictest_split(small.assign(artist="")) == "track"
+    assert strictest_split(make_tracks({"blues": [5, 5], "rock": [4, 4, 4]})) == "track"
+    half = make_tracks({"blues": [1] * 8, "rock": [1] * 8})
+    half.loc[half.index % 2 == 0, "artist"] = ""
+    assert strictest_split(half) == "track"
+
+
+def test_the_strictest_split_can_be_carried_out(small):
+    tied = make_tracks({"blues": [2] * 3, "rock": [2] * 3}).assign(recording="")
+    tied.loc[[0, 2], "recording"] = "the same"
+    assert strictest_split(tied) == "track"
+    for tracks in (small, tied):
+        split(tracks, by=strictest_split(tracks))
+
+
+# Folds
+
+
+@pytest.mark.parametrize("by", ["slice", "track", "artist"])
+def test_every_row_is_tested_in_one_fold_and_groups_stay_whole(small, by):
+    slices = make_slices(small, n_slices=3)
+    keys = {"slice": slices.index, "track": slices["track_id"], "artist": slices["artist"]}
+    groups = np.asarray(keys[by])
+    tested = []
+    for train, test in folds(slices, by=by, n_folds=5, seed=1):
+        assert not set(groups[train]) & set(groups[test])
+        assert len(train) + len(test) == len(slices)
+        assert slices["genre"].iloc[test].nunique() == 10
+        tested.extend(test)
+    assert sorted(tested) == list(range(len(slices)))
+
+
+def test_folds_depend_on_the_seed_alone(small):
+    first, again, other = (
+        [tuple(test) for _, test in folds(small, seed=seed)] for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+def test_one_fold_is_refused(small):
+    with pytest.raises(SplitError, match="nothing to train on"):
+        folds(small, n_folds=1)

@@ -1,0 +1,225 @@
+"""Run the lessons: to read them as a site, or to store their outputs in the notebooks.
+
+python tools/course.py run      # `make course`
+python tools/course.py store    # `make notebooks`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gtzan_helpers.benchmarks.lessons import LessonError, Run, lesson_paths, run_lesson, summary
+from gtzan_helpers.cache import write_atomically
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+DOCS = ROOT / "docs"
+BUILD = ROOT / "build"
+LARGEST_NOTEBOOK = 2_000_000  # bytes
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=\s]+")
+MEMORY_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+
+
+@click.group()
+def main() -> None:
+    """Run the lessons of the course."""
+
+
+@main.command()
+def run() -> None:
+    """Execute every lesson and render the course as a site under build/site."""
+    describe_data()
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="course-", dir=BUILD) as temporary:
+        work = Path(temporary)
+        source = work / "source"
+        shutil.copytree(DOCS, source)
+        runs = run_all(lesson_paths(NOTEBOOKS), lambda one: save_executed(one, source))
+        click.echo("Rendering the site …")
+        render(source, work / "site", work / "doctrees")
+        put_in_place(source / "notebooks", BUILD / "lessons", work)
+        put_in_place(work / "site", BUILD / "site", work)
+    click.echo(f"\n{format_table(runs)}\n\nOpen build/site/index.html")
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def store(notebooks: tuple[Path, ...]) -> None:
+    """Execute lessons on the demo and store their outputs in place (all, or those named)."""
+    os.environ.pop("GTZAN_DATA", None)
+    paths = {path.stem: path for path in notebooks or lesson_paths(NOTEBOOKS)}
+    run_all(paths.values(), lambda one: store_outputs(one, paths[one.lesson]))
+
+
+def describe_data() -> None:
+    """Say which tracks the lessons run on; stop with one line if they cannot be found."""
+    import gtzan_helpers as gh
+
+    try:
+        tracks = gh.load_tracks()
+    except gh.DatasetError as error:
+        sys.exit(f"{error}")
+    click.echo(gh.describe_source(tracks))
+    for track in tracks[tracks["problem"] != ""].itertuples():
+        click.echo(f"left out: {track.track_id} ({track.path}): {track.problem}")
+
+
+def run_all(paths: Iterable[Path], afterwards: Callable[[Run], None]) -> list[Run]:
+    """Run lessons one after the other, showing how far they are; stop at the first failure."""
+    runs = []
+    for path in paths:
+        click.echo(f"{path.stem} …", nl=not sys.stdout.isatty())
+        try:
+            runs.append(run_lesson(path, on_cell=show_progress(path.stem)))
+        except LessonError as error:
+            sys.exit(f"\n{error}")
+        start = "\r\033[K" if sys.stdout.isatty() else ""
+        click.echo(f"{start}{path.stem}  {runs[-1].seconds:.0f} s")
+        afterwards(runs[-1])
+    return runs
+
+
+def show_progress(lesson: str) -> Callable[[int, int], None]:
+    """Return a function that shows the running cell, on a line that it writes over."""
+
+    def show(number: int, n_cells: int) -> None:
+        if sys.stdout.isatty():
+            click.echo(f"\r\033[K{lesson} … cell {number} of {n_cells}", nl=False)
+
+    return show
+
+
+def save_executed(one: Run, source: Path) -> None:
+    """Write an executed lesson where the site is built from."""
+    import nbformat
+
+    folder = source / "notebooks"
+    folder.mkdir(exist_ok=True)
+    normalise(one.notebook)
+    nbformat.write(one.notebook, folder / f"{one.lesson}.ipynb")
+
+
+def render(source: Path, site: Path, doctrees: Path) -> None:
+    """Build the site with Sphinx; a broken link or any other warning stops it."""
+    strict = ["-W", "--keep-going", "--quiet"]
+    command = [sys.executable, "-m", "sphinx", *strict, "-b", "html", "-c", str(DOCS)]
+    done = subprocess.run([*command, "-d", str(doctrees), str(source), str(site)], check=False)
+    if done.returncode:
+        sys.exit("The site could not be rendered: see the warnings above.")
+
+
+def put_in_place(new: Path, place: Path, work: Path) -> None:
+    """Move a finished folder to its place, even if another run does the same just now."""
+    for attempt in range(5):
+        try:
+            if place.exists():
+                place.rename(work / f"old-{place.name}-{attempt}")
+            new.rename(place)
+            return
+        except OSError:  # the other run was quicker; take its folder away again
+            continue
+    sys.exit(f"{place} is in use: close what has it open, and run this again")
+
+
+def format_table(runs: list[Run]) -> str:
+    """Return lesson, seconds, peak memory and headline as lines of text."""
+    table = summary(runs)
+    width = max(len(run.lesson) for run in runs)
+    lines = [f"{'lesson':<{width}}  seconds  peak memory  headline"]
+    lines += [
+        f"{lesson:<{width}}  {seconds:7.0f}  {memory:8.0f} MB  {headline}"
+        for lesson, seconds, memory, headline in table.itertuples(index=False)
+    ]
+    total = table["seconds"].sum()
+    return "\n".join([*lines, f"{'all':<{width}}  {total:7.0f}"])
+
+
+def store_outputs(one: Run, path: Path) -> None:
+    """Write an executed lesson over its notebook, unless an output does not belong there."""
+    import nbformat
+
+    normalise(one.notebook)
+    text = nbformat.writes(one.notebook) + "\n"
+    problems = faults(one.notebook)
+    if len(text.encode()) > LARGEST_NOTEBOOK:
+        problems.append(f"the file would be {len(text.encode()) / 1e6:.1f} MB; 2 MB at most")
+    if problems:
+        sys.exit("\n".join([f"{path} is left as it was:", *problems]))
+    mode = path.stat().st_mode
+    write_atomically(path, text)
+    path.chmod(mode)
+
+
+def normalise(notebook: NotebookNode) -> None:
+    """Drop the metadata that changes from run to run and from editor to editor."""
+    notebook.metadata = METADATA
+    for cell in notebook.cells:
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+
+
+def faults(notebook: NotebookNode) -> list[str]:
+    """Return what must not be stored: warnings, errors, paths and addresses of this machine.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        An executed notebook.
+
+    Returns
+    -------
+    list of str
+        One line per fault, naming the code cell.
+    """
+    found = []
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code_cells, start=1):
+        for output in cell.outputs:
+            text = output_text(output)
+            if output.get("name") == "stderr":
+                found.append(f"code cell {number} wrote to stderr: {text.strip()[:300]}")
+            if output.output_type == "error":
+                found.append(f"code cell {number} failed: {output.ename}: {output.evalue}")
+            found += [
+                f"code cell {number} shows {fragment!r}, which is different on every machine"
+                for fragment in machine_fragments(text)
+            ]
+    return found
+
+
+def output_text(output: NotebookNode) -> str:
+    """Return all readable text of an output; sounds and images embedded in it are left out."""
+    data = output.get("data", {})
+    texts = [str(value) for kind, value in data.items() if not kind.startswith("image/png")]
+    return EMBEDDED.sub("", "\n".join([output.get("text", ""), *texts]))
+
+
+def machine_fragments(text: str) -> list[str]:
+    """Return the folders of this machine, and the memory addresses, that a text shows."""
+    folders = {str(ROOT), str(Path.home()), tempfile.gettempdir(), "/tmp", "/home", "/Users"}
+    shown = [
+        folder
+        for folder in sorted(folders)
+        if len(folder) > 1 and re.search(rf"(?<![\w.]){re.escape(folder)}[/\\]", text)
+    ]
+    return shown + MEMORY_ADDRESS.findall(text)
+
+
+if __name__ == "__main__":
+    main()
