@@ -48,5 +48,6 @@ from .songs import save_models as save_models
 from .songs import train_models as train_models
 from .splits import SplitError as SplitError
 from .splits import folds as folds
+from .splits import shared_artists as shared_artists
 from .splits import split as split
 from .splits import strictest_split as strictest_split

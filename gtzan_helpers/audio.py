@@ -191,8 +191,10 @@ def _open(path: Path) -> sf.SoundFile:
         raise AudioError(path, "the file is empty (0 bytes)")
     if path.suffix.lower() in _NEEDS_AUDIOREAD:
         return sf.SoundFile(_decoded_by_system(path))
+    # Beside a file of this name, as macOS leaves them, libsndfile would open that one instead.
+    shadowed = path.with_name(f"._{path.name}").is_file()
     try:
-        sound = sf.SoundFile(path)
+        sound = sf.SoundFile(io.BytesIO(path.read_bytes()) if shadowed else path)
     except (sf.SoundFileError, TypeError) as error:  # TypeError: .raw, which has no header
         raise _not_audio(path) from error
     try:
@@ -218,6 +220,16 @@ def _refuse_broken(path: Path, sound: sf.SoundFile) -> None:
         promised = has * int(sizes[1]) / int(sizes[2])
         if promised - has > MISSING_SECONDS_ALLOWED:
             raise AudioError(path, f"cut short: only {has:.1f} s of {promised:.1f} s are there")
+    if sound.format == "OGG" and not _has_last_page(path):
+        raise AudioError(path, "cut short: its last page is missing")
+
+
+def _has_last_page(path: Path) -> bool:
+    """Whether the last page of an Ogg file is marked as such, in the sixth byte of its header."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16))  # no page is longer
+        _, found, page = file.read().rpartition(b"OggS")
+    return bool(found) and len(page) > 1 and bool(page[1] & 4)
 
 
 def _begins_as_named(path: Path) -> bool:

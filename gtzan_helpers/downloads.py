@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import shutil
+import stat
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -60,6 +66,8 @@ COLLECTIONS = {
         ),
     ),
 }
+TIMEOUT_SECONDS = 30
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 RIGHTS = "GTZAN's rights are unclear: learn from it, and do not pass it on."
 
 STURM = (
@@ -79,31 +87,24 @@ def fetch_tracks(name: str) -> Path:
     Parameters
     ----------
     name : {"mini", "full"}
+        An archive that was saved by hand as mini.tar.gz or full.tar.gz in the cache folder is
+        checked and unpacked instead of fetching one.
 
     Raises
     ------
     DatasetError
-        If no source delivers the right files.
+        If no source delivers the right files, or the archive that was saved by hand is not right.
     """
     folder = cache_folder() / name
     if folder.is_dir():
         return folder
-    collection = COLLECTIONS[name]
-    print(f"Fetching {collection.title} ({collection.size}) into {folder}. {RIGHTS}")
-    failures = []
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
-        for number, (url, sha256) in enumerate(collection.sources):
-            try:
-                archive = _download(url, sha256, Path(temporary), f"{name}-{number}.tar.gz")
-                _unpack_as(folder, archive, collection.checksums)
-                return folder
-            except DatasetError as error:
-                failures.append(str(error))
-    raise DatasetError(
-        f"{collection.title} could not be fetched: {'; '.join(failures)}. By hand: get the "
-        "archive from one of these addresses, or any copy of GTZAN, and give its path to "
-        "load_tracks, or set GTZAN_DATA to it"
-    )
+    _remove_leftovers()
+    by_hand = cache_folder() / f"{name}.tar.gz"
+    if by_hand.is_file():
+        _unpack_by_hand(folder, by_hand, COLLECTIONS[name])
+    else:
+        _fetch(folder, by_hand, COLLECTIONS[name])
+    return folder
 
 
 def fetch_sturm(name: str) -> Path:
@@ -128,13 +129,14 @@ def fetch_sturm(name: str) -> Path:
         raise ValueError(f"{name!r} is none of Sturm's lists: {', '.join(STURM_FILES)}")
     folder = cache_folder() / "sturm"
     if not (folder / name).is_file():
-        print(f"Fetching Sturm's {name} (less than 100 kB) into {folder}.")
+        host = urlsplit(STURM).netloc
+        print(f"Fetching Sturm's {name} (less than 100 kB) from {host} into {folder}.")
     try:
         return _download(STURM + name, STURM_FILES[name], folder, name)
     except DatasetError as error:
         raise DatasetError(
-            f"Sturm's {name} could not be fetched: {error}. By hand: save that page as "
-            f"{folder / name}"
+            f"Sturm's {name} could not be fetched: {STURM}{name} ({error}). By hand: save that "
+            f"page as {folder / name}"
         ) from error
 
 
@@ -157,6 +159,7 @@ def unpack(archive: Path) -> Path:
     name = f"{archive.name.split('.')[0]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     folder = cache_folder() / "archives" / name
     if not folder.is_dir():
+        _remove_leftovers()
         print(f"Unpacking {archive.name} into {folder}.")
         _unpack_as(folder, archive)
     return folder
@@ -172,17 +175,70 @@ def is_audio(name: str) -> bool:
     return Path(name).suffix.lower() in AUDIO_SUFFIXES and not is_stray(name)
 
 
+def _fetch(folder: Path, by_hand: Path, collection: Collection) -> None:
+    """Fetch and unpack a collection from the first source that delivers the right files."""
+    hosts = " or ".join(dict.fromkeys(urlsplit(url).netloc for url, _ in collection.sources))
+    print(f"Fetching {collection.title} ({collection.size}) from {hosts} into {folder}. {RIGHTS}")
+    failures = []
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
+        for number, (url, sha256) in enumerate(collection.sources):
+            try:
+                archive = _download(url, sha256, Path(temporary), f"{folder.name}-{number}.tar.gz")
+                _unpack_as(folder, archive, collection.checksums)
+                return
+            except DatasetError as error:
+                failures.append(f"{url} ({error})")
+    raise DatasetError(
+        f"{collection.title} could not be fetched: {'; '.join(failures)}. By hand: save the "
+        f"archive from one of these addresses as {by_hand} and call again; or give the path of "
+        "any copy of GTZAN to load_tracks, or set GTZAN_DATA to it"
+    )
+
+
+def _unpack_by_hand(folder: Path, archive: Path, collection: Collection) -> None:
+    """Check and unpack an archive that was saved by hand, and leave it where it is."""
+    print(f"Unpacking {archive} into {folder}; it is not needed after that. {RIGHTS}")
+    try:
+        known = [sha256 for _, sha256 in collection.sources]
+        if collection.checksums is None and _sha256(archive) not in known:
+            raise DatasetError("its SHA-256 is not that of a known copy")
+        _unpack_as(folder, archive, collection.checksums)
+    except (DatasetError, OSError) as error:
+        urls = " or ".join(url for url, _ in collection.sources)
+        raise DatasetError(
+            f"{archive} cannot be used: {error}. Save it again from {urls}, or delete it to have "
+            "it fetched, or give the path of another copy of GTZAN to load_tracks"
+        ) from error
+
+
+def _remove_leftovers() -> None:
+    """Remove what killed programs left half done; a running one has just written to its own."""
+    patterns = (".fetching-*", ".unpacking-*", "archives/.unpacking-*", "sturm/tmp*")
+    for path in [path for pattern in patterns for path in cache_folder().glob(pattern)]:
+        try:
+            newest = max(each.stat().st_mtime for each in (path, *path.rglob("*")))
+        except OSError:  # it is vanishing just now, so it is in use
+            continue
+        if newest > time.time() - 3600:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def _download(url: str, sha256: str | None, folder: Path, name: str) -> Path:
     """Fetch a file unless it is there already; nothing appears before its checksum is right."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")  # we have said what is fetched; the rest is noise
     with tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False) as bar:
-        downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=30)
+        options = {"chunk_size": 2**16, "timeout": TIMEOUT_SECONDS}
+        downloader = pooch.HTTPDownloader(progressbar=bar, **options)
         try:
             return Path(pooch.retrieve(url, sha256, name, folder, downloader=downloader))
         except (OSError, ValueError) as error:
-            raise DatasetError(f"{url} ({_in_short(error)})") from error
+            raise DatasetError(_in_short(error)) from error
 
 
 def _in_short(error: Exception) -> str:
@@ -190,6 +246,8 @@ def _in_short(error: Exception) -> str:
 
     if isinstance(error, exceptions.HTTPError):
         return f"the server answers {error.response.status_code}"
+    if isinstance(error, exceptions.ConnectionError) and "Read timed out" in str(error):
+        return "the server stopped sending"
     kinds = {
         exceptions.Timeout: "the server does not answer in time",
         exceptions.ChunkedEncodingError: "the download broke off",
@@ -222,7 +280,9 @@ def _extract(archive: Path, folder: Path) -> None:
         for name, open_entry in tqdm(_entries(archive), archive.name, unit=" files", leave=False):
             # Windows' rules are the stricter ones: they know drives and both kinds of slash.
             if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
-                raise DatasetError(f"{archive} is not safe: its entry {name} would land outside")
+                raise DatasetError(
+                    f"{archive.name} is not safe: its entry {name} would land outside"
+                )
             place = PurePosixPath(name)
             wanted = is_audio(place.name) or place.name in ("index.txt", "tracks.csv")
             if not wanted or any(map(is_stray, place.parts)):
@@ -232,30 +292,64 @@ def _extract(archive: Path, folder: Path) -> None:
             with open_entry() as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
             n_tracks += is_audio(place.name)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise DatasetError(f"{archive} is damaged ({error}): fetch it again") from error
+    except _DAMAGE as error:
+        raise DatasetError(f"{archive.name} is damaged ({error}): fetch it again") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
-        raise DatasetError(f"{archive} cannot be unpacked: {error}") from error
+        raise DatasetError(f"{archive.name} cannot be unpacked: {error}") from error
     if n_tracks == 0:
-        raise DatasetError(f"{archive} holds no audio files: is it the right archive?")
+        raise DatasetError(f"{archive.name} holds no audio files: is it the right archive?")
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
     """Yield the name of each file in an archive, and a function that opens it."""
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
-            for info in packed.infolist():
-                if not info.is_dir():
-                    # Some programs on Windows write backslashes, which the format forbids.
-                    yield info.filename.replace("\\", "/"), lambda info=info: packed.open(info)
+        yield from _entries_of_zip(archive)
     elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as packed:
-            for member in packed:
-                # A link is opened as the entry that it names; nothing outside is ever touched.
-                if member.isfile() or member.issym() or member.islnk():
-                    yield member.name, lambda member=member: packed.extractfile(member)
+        yield from _entries_of_tar(archive)
     else:
-        raise DatasetError(f"{archive} is neither a folder nor a tar or zip archive of tracks")
+        raise DatasetError(
+            f"{archive.name} is neither a folder nor a tar or zip archive of tracks, or it is "
+            "cut short or damaged: fetch it again"
+        )
+
+
+def _entries_of_zip(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    def opened(info: zipfile.ZipInfo) -> IO[bytes]:
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise _no_file(archive, info.filename)
+        return packed.open(info)
+
+    with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            if not info.is_dir():
+                # Some programs on Windows write backslashes, which the format forbids.
+                yield info.filename.replace("\\", "/"), partial(opened, info)
+
+
+def _entries_of_tar(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    def opened(member: tarfile.TarInfo) -> IO[bytes]:
+        # A link is opened as the entry that it names; nothing outside is ever touched.
+        with suppress(KeyError):
+            if file := packed.extractfile(member):
+                return file
+        raise _no_file(archive, member.name)
+
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            if member.isfile() or member.issym() or member.islnk():
+                yield member.name, partial(opened, member)
+        # Zeros mark the end, but tarfile takes a broken header for the end as well.
+        packed.fileobj.seek(packed.offset)
+        if any(packed.fileobj.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("an entry's header is broken")
+        while packed.fileobj.read(2**20):  # a compressed archive's checksum comes at its end
+            pass
+
+
+def _no_file(archive: Path, name: str) -> DatasetError:
+    return DatasetError(
+        f"{archive.name} holds a link to no file of its own, {name}: pack the file itself"
+    )
 
 
 def _verify(folder: Path, checksums: Traversable) -> None:
@@ -265,5 +359,10 @@ def _verify(folder: Path, checksums: Traversable) -> None:
         sha256, name = line.split()
         if name not in tracks:
             raise DatasetError(f"{name} is missing in the archive")
-        if hashlib.sha256(tracks[name].read_bytes()).hexdigest() != sha256:
+        if _sha256(tracks[name]) != sha256:
             raise DatasetError(f"{name} in the archive has the wrong checksum")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

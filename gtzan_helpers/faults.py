@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .audio import AudioError, decode
+from .audio import AudioError, decode, read_header
 from .cache import cache_folder, write_atomically
 from .fingerprints import Landmarks, landmarks, same_recordings
 
@@ -33,19 +34,23 @@ CLIPPED_LEVEL_DB = -1.0
 # Loud CDs cut off a peak here and there: of 52 tracks of GTZAN none passes 0.005 %. At 1 %, which
 # takes most of them an amplification by 6 dB over full scale, distortion is plainly heard.
 CLIPPED_SHARE = 0.01
-# Below this not even one slice of the kind that lesson 4 cuts fits.
-SHORT_SECONDS = 2.0
+# As long as a slice of lesson 4: a shorter track holds none, and a stretch of silence as long may
+# become a slice of nothing, under a genre's name.
+SLICE_SECONDS = 2.0
 # GTZAN's lengths differ by 2 %. Lengths are only held against each other where nine in ten agree.
 LENGTH_TOLERANCE = 0.1
 COMMON_SHARE = 0.9
+# Hardly two recordings begin alike for so long, unless they begin with silence.
+BEGINNING_SECONDS = 1.0
 
-_VERSION = 1  # of the measurements below: a higher one makes older caches count no more
+_VERSION = 2  # of the measurements below: a higher one makes older caches count no more
 
 
 # What one pass over a track's samples tells; the rest is missing where `problem` is not "".
 _MEASUREMENTS = (
     *("problem", "seconds", "sample_rate", "channels"),
-    *("silent_share", "clipped_share", "audio_hash", "hashes", "frames"),
+    *("silent_share", "stretch_seconds", "stretch_start", "clipped_share", "clipped_seconds"),
+    *("audio_hash", "hashes", "frames"),
 )
 
 LEFT_OUT = (
@@ -69,8 +74,8 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
         length), "clipped" (badly distorted by peaks cut off), "short" (less than 2 s), "exact copy"
         and "near copy" (of an earlier track of its genre: the same samples, or the same recording
         at another level, shifted, filtered or compressed), "copy under another genre" (both tracks
-        are listed); and, for information, "unusual length" and "unusual format", where the others
-        agree.
+        are listed); and, for information, "silent stretch" (of 2 s or more, in a track that is not
+        "silent"), and "unusual length" and "unusual format", where the others agree.
 
     Notes
     -----
@@ -121,6 +126,59 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
+def recordings(tracks: pd.DataFrame) -> pd.Series:
+    """Name the recording of each row: the first track that has exactly the same samples.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        As from `load_tracks`, or any table with the columns track_id and path; a track may have
+        many rows, as in a table of slices.
+
+    Returns
+    -------
+    Series, named "recording", with the index of `tracks`
+        The least track_id among the tracks whose files decode to the same samples: a track's own
+        where it has no copy, or cannot be read.
+
+    Notes
+    -----
+    Hardly anything has to be decoded: only files of one length and rate can be equal, and nearly
+    all of those already differ in their first second.
+    """
+    rows = list(zip(tracks["track_id"], tracks["path"], strict=True))
+    alike = [sorted(set(rows), key=lambda row: row[0])]
+    for look in (read_header, _beginning, _whole):
+        alike = [part for group in alike for part in _parts(group, look)]
+    firsts = {row: group[0][0] for group in alike for row in group}
+    own_names = [firsts.get(row, row[0]) for row in rows]
+    return pd.Series(own_names, tracks.index, tracks["track_id"].dtype, name="recording")
+
+
+def _parts(
+    rows: list[tuple[str, Any]], look: Callable[[Path], Hashable]
+) -> list[list[tuple[str, Any]]]:
+    """Divide tracks by how their files look, and drop those like no other or unreadable."""
+    parts: dict[Hashable, list[tuple[str, Any]]] = {}
+    for row in rows:
+        with suppress(AudioError):
+            parts.setdefault(look(Path(str(row[1]))), []).append(row)
+    return [part for part in parts.values() if len(part) > 1]
+
+
+def _beginning(path: Path) -> str:
+    # Not the middle: in some formats, samples are not the same where one begins to read there.
+    return _hash(decode(path, 0, BEGINNING_SECONDS)[0])
+
+
+def _whole(path: Path) -> str:
+    return _hash(decode(path)[0])
+
+
+def _hash(samples: NDArray[np.float32]) -> str:
+    return hashlib.blake2b(samples.data, digest_size=16).hexdigest()
+
+
 def _measure_all(tracks: pd.DataFrame) -> pd.DataFrame:
     """Return the measurements of all tracks, beside their track_id and genre."""
     from joblib import Parallel, delayed
@@ -159,39 +217,52 @@ def _measure(path: Path) -> dict[str, Any]:
         "seconds": len(samples) / sample_rate,
         "sample_rate": sample_rate,
         "channels": samples.shape[1],
-        "silent_share": _silent_share(samples, sample_rate),
-        "clipped_share": _clipped_share(samples),
-        "audio_hash": hashlib.blake2b(samples.data, digest_size=16).hexdigest(),
+        **_silence(samples, sample_rate),
+        **_clipping(samples, sample_rate),
+        "audio_hash": _hash(samples),
         "hashes": marks.hashes.tolist(),
         "frames": marks.frames.tolist(),
     }
 
 
-def _silent_share(samples: NDArray[np.float32], sample_rate: int) -> float:
-    """Return the share of frames that are silent in every channel."""
+def _silence(samples: NDArray[np.float32], sample_rate: int) -> dict[str, float]:
+    """Return the share of frames that are silent in every channel, and their longest stretch."""
     length = min(len(samples), round(FRAME_SECONDS * sample_rate))
     n_frames = len(samples) // length
     frames = samples[: n_frames * length].reshape(n_frames, length, -1)
     loudness = frames.std(axis=1).max(axis=1)  # not the mean square, which an offset would raise
-    return float(np.mean(loudness < 10 ** (SILENCE_DB / 20)))
+    silent = loudness < 10 ** (SILENCE_DB / 20)
+    edges = np.flatnonzero(np.diff(silent, prepend=False, append=False))
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    return {
+        "silent_share": float(silent.mean()),
+        "stretch_seconds": float(lengths.max(initial=0) * FRAME_SECONDS),
+        "stretch_start": float(starts[lengths.argmax()] * FRAME_SECONDS) if len(starts) else 0.0,
+    }
 
 
-def _clipped_share(samples: NDArray[np.float32]) -> float:
-    """Return the share of samples that lie in flat tops at the extremes, in the worst channel."""
+def _clipping(samples: NDArray[np.float32], sample_rate: int) -> dict[str, float]:
+    """Return the share of samples in flat tops, in the worst channel, and the seconds that hold
+    such tops in any channel."""
+    tops = np.stack([_flat_tops(channel) for channel in samples.T])
+    length = round(FRAME_SECONDS * sample_rate)
+    n_frames = len(np.unique(np.flatnonzero(tops.any(axis=0)) // length))
+    return {
+        "clipped_share": float(tops.mean(axis=1).max()),
+        "clipped_seconds": min(n_frames * FRAME_SECONDS, len(samples) / sample_rate),
+    }
+
+
+def _flat_tops(channel: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the samples that stand in runs of CLIPPED_RUN or more at an extreme near full scale."""
+    from scipy.ndimage import binary_opening
+
     level = 10 ** (CLIPPED_LEVEL_DB / 20)
-    shares = [0.0]
-    for channel in samples.T:
-        extremes = [value for value in (channel.max(), channel.min()) if abs(value) >= level]
-        in_runs = sum(_samples_in_runs(channel == value) for value in extremes)
-        shares.append(in_runs / len(channel))
-    return float(max(shares))
-
-
-def _samples_in_runs(marked: NDArray[np.bool_]) -> int:
-    """Count the marked samples that stand in runs of CLIPPED_RUN or more."""
-    edges = np.flatnonzero(np.diff(marked, prepend=False, append=False))
-    lengths = edges[1::2] - edges[::2]
-    return int(lengths[lengths >= CLIPPED_RUN].sum())
+    extremes = {float(value) for value in (channel.max(), channel.min()) if abs(value) >= level}
+    tops = np.zeros(len(channel), bool)
+    for value in extremes:
+        tops |= binary_opening(channel == value, np.ones(CLIPPED_RUN))
+    return tops
 
 
 def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
@@ -199,13 +270,17 @@ def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
         if track.problem:
             yield track.track_id, "unreadable", track.problem
             continue
-        if track.seconds < SHORT_SECONDS:
+        if track.seconds < SLICE_SECONDS:
             yield track.track_id, "short", f"{track.seconds:.2f} s"
         if track.silent_share > SILENT_SHARE:
             silent = f"{track.silent_share * track.seconds:.1f} of {track.seconds:.1f} s"
             yield track.track_id, "silent", silent
+        elif track.stretch_seconds >= SLICE_SECONDS:
+            stretch = f"{track.stretch_seconds:.1f} s from {track.stretch_start:.1f} s"
+            yield track.track_id, "silent stretch", stretch
         if track.clipped_share > CLIPPED_SHARE:
-            yield track.track_id, "clipped", f"{track.clipped_share:.1%} of its samples are cut off"
+            cut_off = f"peaks cut off in {track.clipped_seconds:.1f} of {track.seconds:.1f} s"
+            yield track.track_id, "clipped", f"{cut_off} ({track.clipped_share:.1%} of samples)"
 
 
 def _odd_ones_out(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:

@@ -23,7 +23,7 @@ HOP_LENGTH = 512
 N_MFCC = 20
 MEDIAN_LENGTH = 31
 # Part of every cached result's name: raise it whenever `track_features` gives other values.
-RECIPE = 1
+RECIPE = 2
 
 MEASURES = (
     "chroma_stft",
@@ -44,6 +44,10 @@ def _mean_and_variance(names: tuple[str, ...]) -> list[str]:
 
 FEATURE_NAMES = [*_mean_and_variance(MEASURES), "tempo", *_mean_and_variance(COEFFICIENTS)]
 FEATURE_COLUMNS = ["filename", "length", *FEATURE_NAMES, "label"]
+
+
+# Features of the pieces of a track; a whole track is one piece.
+Measured = list[dict[str, float]]
 
 
 class FeatureError(ValueError):
@@ -98,7 +102,9 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
     return {name: values[name] for name in ["length", *FEATURE_NAMES]}
 
 
-def extract_features(tracks: pd.DataFrame, n_jobs: int = -1) -> pd.DataFrame:
+def extract_features(
+    tracks: pd.DataFrame, n_jobs: int = -1, piece_seconds: float | None = None
+) -> pd.DataFrame:
     """Measure all usable tracks, in parallel, and keep each result in the cache.
 
     Parameters
@@ -108,12 +114,16 @@ def extract_features(tracks: pd.DataFrame, n_jobs: int = -1) -> pd.DataFrame:
         left out.
     n_jobs : int
         Number of processes; -1 takes every core.
+    piece_seconds : float, optional
+        Cut each track into pieces of this length, which do not overlap, and measure each of them,
+        as in the published features_3_sec.csv; what is left at the end is not measured.
 
     Returns
     -------
     DataFrame, columns `FEATURE_COLUMNS`
-        One row per track in the order of `tracks`. A file that cannot be measured is left out,
-        and a warning at the end names it.
+        One row per track in the order of `tracks`, with filename "blues.00000.wav"; or one per
+        piece, with "blues.00000.0.wav", "blues.00000.1.wav" and so on. A file that cannot be
+        measured is left out, and a warning at the end names it.
 
     Raises
     ------
@@ -122,18 +132,22 @@ def extract_features(tracks: pd.DataFrame, n_jobs: int = -1) -> pd.DataFrame:
 
     Notes
     -----
-    Taught in notebooks/02_extract_features.ipynb. A file that changes is measured again.
+    Taught in notebooks/02_extract_features.ipynb, pieces in 03_dense_network.ipynb. A file that
+    changes is measured again.
     """
     if "problem" in tracks:
         tracks = tracks[tracks["problem"] == ""]
-    outcomes = _measure_files([Path(path) for path in tracks["path"]], n_jobs)
+    outcomes = _measure_files([Path(path) for path in tracks["path"]], n_jobs, piece_seconds)
     rows, reasons = [], []
     for track in tracks.itertuples():
         outcome = outcomes[Path(track.path)]
         if isinstance(outcome, Exception):
             reasons.append(f"{track.track_id} ({outcome})")
-        else:
-            rows.append({"filename": f"{track.track_id}.wav", "label": track.genre} | outcome)
+            continue
+        for number, values in enumerate(outcome):
+            piece = "" if piece_seconds is None else f".{number}"
+            filename = f"{track.track_id}{piece}.wav"
+            rows.append({"filename": filename, "label": track.genre} | values)
     if reasons:
         summary = f"{len(reasons)} of {len(tracks)} tracks could not be measured: "
         warnings.warn(summary + "; ".join(reasons), stacklevel=2)
@@ -193,24 +207,27 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     write_atomically(path, text.getvalue())
 
 
-def track_ids(features: pd.DataFrame) -> pd.Series:
+def track_ids(features: pd.DataFrame, pieces: bool = False) -> pd.Series:
     """Return the track that each row of a feature table belongs to.
 
     Parameters
     ----------
     features : DataFrame
         With a column `filename`, such as "blues.00000.wav".
+    pieces : bool
+        Whether the rows are pieces of tracks, such as "blues.00000.7.wav".
 
     Returns
     -------
     Series of str, index of `features`, name "track_id"
-        The file names without their suffix: "blues.00000".
+        The file names without suffix and number of the piece: "blues.00000".
 
     Notes
     -----
     Taught in notebooks/02_extract_features.ipynb.
     """
-    return features["filename"].str.replace(r"\.\w+$", "", regex=True).rename("track_id")
+    ending = r"\.\d+\.\w+$" if pieces else r"\.\w+$"
+    return features["filename"].str.replace(ending, "", regex=True).rename("track_id")
 
 
 def _checked_samples(samples: np.ndarray) -> np.ndarray:
@@ -328,50 +345,70 @@ def _mel_coefficients(mel_decibels: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(COEFFICIENTS, coefficients, strict=True))
 
 
-def _measure_files(paths: list[Path], n_jobs: int) -> dict[Path, dict[str, float] | Exception]:
+def _measure_files(
+    paths: list[Path], n_jobs: int, piece_seconds: float | None
+) -> dict[Path, Measured | Exception]:
     """Return the features of each file, from the cache where it has them, or the error."""
-    cache_files = {path: _cache_file(path) for path in paths}
+    cache_files = {path: _cache_file(path, piece_seconds) for path in paths}
     outcomes = {path: _read_cached(cache_files[path]) for path in paths}
     missing = [path for path, values in outcomes.items() if values is None]
-    for path, outcome in zip(missing, _measure_in_parallel(missing, n_jobs), strict=True):
+    fresh = _measure_in_parallel(missing, n_jobs, piece_seconds)
+    for path, outcome in zip(missing, fresh, strict=True):
         outcomes[path] = outcome
         if not isinstance(outcome, Exception):
             write_atomically(cache_files[path], json.dumps(outcome))
     return outcomes
 
 
-def _measure_in_parallel(paths: list[Path], n_jobs: int) -> Iterator[dict[str, float] | Exception]:
+def _measure_in_parallel(
+    paths: list[Path], n_jobs: int, piece_seconds: float | None
+) -> Iterator[Measured | Exception]:
     """Yield the features of each file in turn, or the error that came instead, with progress."""
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
     # One file is not worth the second that a new process takes to start.
     workers = Parallel(n_jobs=n_jobs if len(paths) > 1 else 1, return_as="generator")
-    outcomes = workers(delayed(_measure_file)(path) for path in paths)
+    outcomes = workers(delayed(_measure_file)(path, piece_seconds) for path in paths)
     yield from tqdm(outcomes, total=len(paths), desc="measuring tracks", leave=False)
 
 
-def _measure_file(path: Path) -> dict[str, float] | Exception:
+def _measure_file(path: Path, piece_seconds: float | None) -> Measured | Exception:
     try:
-        return track_features(read_audio(path))
+        samples = read_audio(path)
+        pieces = [samples] if piece_seconds is None else _pieces(samples, piece_seconds)
+        return [track_features(piece) for piece in pieces]
     except (OSError, ValueError, RuntimeError) as error:
         return error
 
 
-def _cache_file(path: Path) -> Path:
+def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
+    """Return a view of the waveform, shape (n_pieces, n_samples)."""
+    length = round(seconds * 22050)
+    n_pieces = len(samples) // length
+    if n_pieces == 0:
+        raise ValueError(f"shorter than a piece of {seconds:g} s")
+    return samples[: n_pieces * length].reshape(n_pieces, length)
+
+
+def _cache_file(path: Path, piece_seconds: float | None) -> Path:
     """Return where the features of a file are kept: another name as soon as the file changes."""
     path = path.resolve()
     state = path.stat() if path.exists() else None
     key = f"{path} {state and state.st_size} {state and state.st_mtime_ns} recipe {RECIPE}"
+    key += f" pieces of {piece_seconds:g} s" if piece_seconds is not None else ""
     return cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
-def _read_cached(path: Path) -> dict[str, float] | None:
+def _read_cached(path: Path) -> Measured | None:
     try:
-        values = json.loads(path.read_text())
+        pieces = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return values if list(values) == ["length", *FEATURE_NAMES] else None
+    if not isinstance(pieces, list) or not all(isinstance(piece, dict) for piece in pieces):
+        return None
+    complete = all(list(piece) == ["length", *FEATURE_NAMES] for piece in pieces)
+    return pieces if pieces and complete else None
 
 
 def _column_faults(table: pd.DataFrame) -> list[str]:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
+from .cache import cache_folder
 from .memory import keep_freed_memory
 
 # Both must be settled before Keras is imported: it chooses its backend, and JAX starts threads.
@@ -24,6 +25,21 @@ from keras import layers, ops  # noqa: E402
 
 if TYPE_CHECKING:
     from .slices import SliceSet
+
+
+def _keep_compiled() -> None:
+    """Let JAX keep what it compiles, which takes seconds: a network built again starts at once."""
+    if keras.backend.backend() != "jax":
+        return
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:  # else the user has arranged it
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+_keep_compiled()
 
 
 class Convolution(NamedTuple):

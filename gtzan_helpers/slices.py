@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from .audio import AudioError, read_audio
 from .cache import cache_folder
+from .faults import recordings
 
 if TYPE_CHECKING:
     from .networks import SliceBatches
@@ -94,7 +95,8 @@ class SliceSet:
     ----------
     table : DataFrame
         One row per slice: track_id, genre, artist, start (in seconds). A tail shorter than a slice
-        is left out, and no slice spans two tracks.
+        is left out, and no slice spans two tracks. Where tracks are exact copies of each other, a
+        column recording tells `split` so.
     genres : list of str
         The genres of the slices, sorted; a label is a place in this list.
     too_short : list of str
@@ -140,7 +142,11 @@ class SliceSet:
         self._track = np.repeat(np.arange(len(tracks)), counts)
         offsets = hop * np.concatenate([np.arange(count) for count in counts])
         self._first_sample = self._track_bounds[self._track] + offsets
-        self.table = tracks[["track_id", "genre", "artist"]].iloc[self._track]
+        columns = tracks[["track_id", "genre", "artist"]]
+        copies = recordings(tracks)
+        if (copies != tracks["track_id"]).any():
+            columns = columns.assign(recording=copies)
+        self.table = columns.iloc[self._track]
         self.table = self.table.reset_index(drop=True).assign(start=offsets / sample_rate)
         self.genres: list[str] = sorted(self.table["genre"].unique())
         self._labels = np.searchsorted(self.genres, self.table["genre"].to_numpy(dtype=str))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,10 @@ FILTERED_LISTS = {
 }
 
 
+# How the lists name a track; the folder may be missing.
+_LISTED = re.compile(r"(?:[^/]+/)*[^/]+\.\d{5}\.\w+")
+
+
 class SplitError(ValueError):
     """Raised when a table cannot be divided as asked."""
 
@@ -32,6 +38,7 @@ def split(
     validation: float = 0.2,
     test: float = 0.2,
     lists: str | Path | None = None,
+    repaired: bool = False,
 ) -> pd.Series:
     """Say for each row of a table whether it is for training, for validation or for the test.
 
@@ -39,19 +46,26 @@ def split(
     ----------
     table : DataFrame
         Tracks, slices or features, with columns `genre`; `track_id` unless by="slice"; and
-        `artist` ("" if unknown) for by="artist". A column `recording` ("" if unknown), where
-        there is one, keeps the copies of a recording on one side.
+        `artist` ("" if unknown) for by="artist". Exact copies of a track stay on one side, whoever
+        its artist is: they are known by a column `recording` ("" if unknown), else by the audio
+        behind a column `path`, else by equal features. Only by="slice" separates them.
     by : {"artist", "track", "slice", "fault-filtered"}
         What must not stand on two sides. "artist" keeps all tracks of an artist together; a track
         whose artist is unknown stands alone. "track" keeps all rows of a track together. "slice"
         keeps nothing together: it is here to show what leaks. "fault-filtered" is the published
         division of GTZAN: the same whatever the seed, and rows that it leaves out get "".
+        It leaves out GTZAN's copies, but some artists are in two of its parts (`shared_artists`
+        shows them).
     seed : int
         The same seed gives the same division.
     validation, test : float
         Shares of each genre's rows (by="slice") or tracks, met as nearly as whole groups allow.
     lists : path, optional
         Folder with the fault-filtered lists; they are fetched if it is not given.
+    repaired : bool
+        For by="fault-filtered": an artist who is in several parts keeps the tracks in the largest
+        of them (train, then test, then validation), and loses those in the others. Of GTZAN's 1000
+        tracks this leaves 443, 276 and 187, where the published lists have 443, 290 and 197.
 
     Returns
     -------
@@ -61,7 +75,9 @@ def split(
     Raises
     ------
     SplitError
-        If a column is missing, or a genre has fewer groups than there are parts.
+        If a column is missing, a genre has fewer groups than there are parts, or the fault-filtered
+        lists are malformed or name no track of the table. If they name some that the table lacks,
+        a warning says how many.
 
     Notes
     -----
@@ -71,13 +87,43 @@ def split(
     The fault-filtered lists are those of Kereliuk, Sturm and Larsen (2015).
     """
     if by == "fault-filtered":
-        return _fault_filtered(table, lists)
+        parts = _fault_filtered(table, lists)
+        return _repaired(table, parts) if repaired else parts
     shares = _shares(validation, test)
     sizes, groups = _group_sizes(table, by)
     _check_groups(sizes, len(shares), by)
     parts = _deal_all_genres(sizes, np.array(list(shares.values())), seed)
     names = np.array(list(shares))[parts[groups]]
     return pd.Series(names, index=table.index, name="part", dtype=str)
+
+
+def shared_artists(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
+    """List the artists who stand in more than one part of a split, and with how many tracks.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns `track_id` and `artist` ("" if unknown).
+    parts : Series of str, index of `table`
+        As from `split`; rows with "" are in no part.
+
+    Returns
+    -------
+    DataFrame, index "artist"
+        Columns "train", "validation" and "test": tracks of the artist in that part; the artists
+        with the most tracks come first. Empty if no known artist is shared.
+
+    Notes
+    -----
+    Taught in notebooks/03_dense_network.ipynb.
+    """
+    _require_columns(table, ["track_id", "artist"])
+    placed = table.assign(part=parts)[_known(table["artist"]) & (parts != "")]
+    tracks = placed.drop_duplicates(["track_id", "part"])
+    counts = pd.crosstab(tracks["artist"], tracks["part"])
+    counts = counts.reindex(columns=list(PARTS), fill_value=0).rename_axis(columns=None)
+    shared = counts[(counts > 0).sum(axis=1) > 1]
+    return shared.loc[shared.sum(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
 def strictest_split(table: pd.DataFrame) -> str:
@@ -137,14 +183,17 @@ def folds(
 
     Notes
     -----
-    Taught in notebooks/03_dense_network.ipynb. Groups are dealt out as in `split`, which works
-    alike everywhere: scikit-learn's StratifiedGroupKFold shuffles wrongly in older versions.
+    Taught in notebooks/03_dense_network.ipynb. Dealt by scikit-learn's StratifiedGroupKFold; where
+    that leaves a fold without a genre, as `split` deals.
     """
     if n_folds < 2:
         raise SplitError(f"n_folds={n_folds} leaves nothing to train on: ask for at least 2")
     sizes, groups = _group_sizes(table, by)
     _check_groups(sizes, n_folds, by)
-    fold = _deal_all_genres(sizes, np.full(n_folds, 1 / n_folds), seed)[groups]
+    fold = _stratified_folds(sizes, n_folds, seed)
+    if not all(sizes[fold == number].any().all() for number in range(n_folds)):
+        fold = _deal_all_genres(sizes, np.full(n_folds, 1 / n_folds), seed)
+    fold = fold[groups]
     return (
         (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
         for number in range(n_folds)
@@ -163,9 +212,27 @@ def read_list(path: str | Path) -> list[str]:
     -------
     list of str
         Their track_ids: "blues.00012".
+
+    Raises
+    ------
+    SplitError
+        If the file cannot be read or is empty, or a line does not name a track or names one twice.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [Path(line.strip()).stem for line in lines if line.strip()]
+    try:
+        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SplitError(f"the list {path} cannot be read ({error}): check the path") from error
+    named: dict[str, None] = {}
+    for number, line in enumerate(lines, start=1):
+        track_id = PurePosixPath(line).stem
+        if line and (not _LISTED.fullmatch(line) or track_id in named):
+            fault = "repeats" if track_id in named else "is not 'genre/genre.00000.wav' but"
+            raise SplitError(f"line {number} of the list {path} {fault} {line!r}: correct it")
+        if line:
+            named[track_id] = None
+    if not named:
+        raise SplitError(f"the list {path} names no tracks: is it the right file?")
+    return list(named)
 
 
 def _shares(validation: float, test: float) -> dict[str, float]:
@@ -208,21 +275,36 @@ def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np
     _require_columns(table, ["genre", *together[by]])
     if by == "slice":
         return pd.get_dummies(table["genre"].to_numpy(), dtype=int), np.arange(len(table))
-    optional = ["recording"] if "recording" in table else []
-    groups = _connected_rows(table, together[by] + optional)
+    links = table[together[by]].assign(recording=_recordings(table))
+    groups = _connected_rows(links)
     tracks = pd.DataFrame({"group": groups, "genre": table["genre"].to_numpy()})
     tracks = tracks[~table["track_id"].duplicated().to_numpy()]
     return pd.crosstab(tracks["group"], tracks["genre"]), groups
 
 
-def _connected_rows(table: pd.DataFrame, columns: list[str]) -> NDArray[np.intp]:
+def _recordings(table: pd.DataFrame) -> pd.Series | str:
+    """Return what tells the exact copies in a table apart from the rest, as far as it is known."""
+    if "recording" in table:
+        return table["recording"]
+    if "path" in table:
+        from .faults import recordings
+
+        return recordings(table)
+    if "chroma_stft_mean" in table and table["track_id"].is_unique:
+        from .features import FEATURE_NAMES
+
+        return table.groupby(FEATURE_NAMES)["track_id"].transform("first")
+    return ""
+
+
+def _connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
     """Number the groups of rows that are linked by equal, known values in any of the columns."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     n_nodes = len(table)
     links = []
-    for column in columns:
+    for column in table:
         rows = np.flatnonzero(_known(table[column]))
         values, unique = pd.factorize(table[column].iloc[rows])
         links.append((rows, n_nodes + values))
@@ -244,6 +326,26 @@ def _check_groups(sizes: pd.DataFrame, n_parts: int, by: str) -> None:
             f"{n_parts} separate groups in every genre; {counts or 'the table is empty'}: "
             f"{way_out}ask for fewer parts, or add tracks"
         )
+
+
+def _stratified_folds(sizes: pd.DataFrame, n_folds: int, seed: int) -> NDArray[np.intp]:
+    """Return the fold of each group, so that the genres are spread as evenly as they can be."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    table = sizes.to_numpy()
+    group, genre = np.nonzero(table)
+    counts = table[group, genre]
+    group, genre = np.repeat(group, counts), np.repeat(genre, counts)  # one entry per track
+    if len(group) == len(table):
+        dealt = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(group, genre)
+    else:
+        # Numbered in random order, because its own shuffle=True loses the genres before 1.7.
+        number = np.random.default_rng(seed).permutation(len(table))
+        dealt = StratifiedGroupKFold(n_folds).split(group, genre, number[group])
+    fold = np.empty(len(table), dtype=int)
+    for place, (_, test) in enumerate(dealt):
+        fold[group[test]] = place
+    return fold
 
 
 def _deal_all_genres(
@@ -313,17 +415,54 @@ def _fault_filtered(table: pd.DataFrame, lists: str | Path | None) -> pd.Series:
             "the fault-filtered lists are about GTZAN's own tracks, and these are the demo's: "
             'divide by="artist"'
         )
-    parts = {}
-    for part, name in FILTERED_LISTS.items():
-        parts |= dict.fromkeys(read_list(_list_file(name, lists)), part)
+    parts = _published_parts(lists)
+    _warn_of_absent(parts, table)
     named = table["track_id"].map(parts).fillna("")
-    absent = [part for part in PARTS if not (named == part).any()]
-    if absent:
-        raise SplitError(
-            f"the fault-filtered lists put no track of this table into {', '.join(absent)}: "
-            'divide by="artist"'
-        )
+    _refuse_empty_parts(named, "the fault-filtered lists put")
     return named.astype(str).rename("part")
+
+
+def _published_parts(lists: str | Path | None) -> dict[str, str]:
+    """Return the part of each track that the lists name."""
+    parts: dict[str, str] = {}
+    for part, name in FILTERED_LISTS.items():
+        path = _list_file(name, lists)
+        listed = read_list(path)
+        if twice := next((track_id for track_id in listed if track_id in parts), None):
+            raise SplitError(
+                f"the list {path} names {twice}, which is in {FILTERED_LISTS[parts[twice]]} too: "
+                "fetch the lists again"
+            )
+        parts |= dict.fromkeys(listed, part)
+    return parts
+
+
+def _warn_of_absent(parts: dict[str, str], table: pd.DataFrame) -> None:
+    absent = sorted(set(parts) - set(table["track_id"]))
+    if absent and len(absent) < len(parts):  # that all are absent is an error, told elsewhere
+        warnings.warn(
+            f"{len(absent)} of the {len(parts)} tracks that the fault-filtered lists name are not "
+            f"in this table ({', '.join(absent[:3])}{' …' * (len(absent) > 3)}): scores on the "
+            "rest cannot be compared with published ones",
+            stacklevel=4,
+        )
+
+
+def _repaired(table: pd.DataFrame, parts: pd.Series) -> pd.Series:
+    """Take each shared artist out of all parts but the largest in which they are."""
+    shared = shared_artists(table, parts)
+    kept = shared[["train", "test", "validation"]].gt(0).idxmax(axis=1)
+    home = table["artist"].map(kept)
+    repaired = parts.where(home.isna() | (home == parts), "")
+    _refuse_empty_parts(repaired, "without shared artists, the fault-filtered lists put")
+    return repaired
+
+
+def _refuse_empty_parts(parts: pd.Series, who: str) -> None:
+    if empty := [part for part in PARTS if not (parts == part).any()]:
+        raise SplitError(
+            f'{who} no track of this table into {", ".join(empty)}: divide by="artist"'
+        )
 
 
 def _list_file(name: str, lists: str | Path | None) -> Path:

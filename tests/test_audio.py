@@ -90,12 +90,19 @@ def test_other_formats_go_to_the_system_decoder(tmp_path):
     assert read_header(tmp_path / "a.m4a") == (2.0, RATE)
 
 
+@pytest.mark.parametrize("kind", ["wav", "au", "flac", "ogg", "mp3"])
+def test_a_stray_of_macos_beside_a_file_does_no_harm(tmp_path, kind):
+    sf.write(tmp_path / f"a.{kind}", tone(), RATE)
+    (tmp_path / f"._a.{kind}").write_bytes(b"\0\5\26\7" + bytes(100))
+    assert read_audio(tmp_path / f"a.{kind}").shape == (2 * RATE,)
+
+
 def half(path):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
 
 
-@pytest.mark.parametrize("kind", ["wav", "au", "aiff", "flac", "mp3"])
+@pytest.mark.parametrize("kind", ["wav", "au", "aiff", "flac", "mp3", "ogg"])
 def test_a_file_cut_short_is_refused(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     sf.write(path, np.random.default_rng(0).uniform(-1, 1, 10 * RATE), RATE)

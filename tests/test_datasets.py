@@ -45,14 +45,20 @@ def write_gtzan(root, kind="wav", strays=True):
         write_track(root / name.split(".")[0] / f"{name}.{kind}")
     if strays:
         (root / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-        (root / "blues" / f"._blues.00000.{kind}").write_bytes(b"\0\5\26\7")
+        (root / "blues" / "._blues.00000.wav").write_bytes(b"\0\5\26\7")
         (root / "bextract_single.mf").write_text("/genres/blues/blues.00000.au blues\n")
         (root / "README.md").write_text("# GTZAN\n")
         (root / "__MACOSX" / "blues").mkdir(parents=True)
-        (root / "__MACOSX" / "blues" / f"._blues.00000.{kind}").write_bytes(b"\0\5\26\7")
+        (root / "__MACOSX" / "blues" / "._blues.00000.wav").write_bytes(b"\0\5\26\7")
         (root / "images_original" / "blues").mkdir(parents=True)
         (root / "images_original" / "blues" / "blues00000.png").write_bytes(b"\x89PNG")
-        (root / "features_30_sec.csv").write_text("filename,length\nblues.00000.wav,661794\n")
+        for place in (root, root / "blues"):
+            (place / "features_30_sec.csv").write_text("filename,length\nblues.00000.wav,661794\n")
+            (place / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+        (root / "blues" / "README.md").write_text("# blues\n")
+        (root / "blues" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
+        (root / "jazz" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+        (root / "jazz" / "bextract_single.mf").write_text("/genres/jazz/jazz.00000.au jazz\n")
 
 
 def check_gtzan(tracks):
@@ -76,7 +82,7 @@ def test_the_demo_is_the_default():
     assert tracks.groupby("genre")["artist"].nunique().min() >= 5
 
 
-@pytest.mark.parametrize("kind", ["wav", "au"])
+@pytest.mark.parametrize("kind", ["wav", "au", "flac", "mp3", "ogg"])
 @pytest.mark.parametrize(
     "form",
     ["", "genres", "genres_original", "Data/genres_original", "archive/Data/genres_original"],
@@ -86,9 +92,20 @@ def test_every_form_in_the_wild_is_read(tmp_path, form, kind):
     check_gtzan(load_tracks(tmp_path))
 
 
+def test_images_and_tables_beside_the_genres_are_let_be(tmp_path):
+    write_gtzan(tmp_path / "Data" / "genres_original")
+    for genre in ("blues", "jazz", "rock"):
+        images = tmp_path / "Data" / "images_original" / genre
+        images.mkdir(parents=True)
+        (images / f"{genre}00000.png").write_bytes(b"\x89PNG")
+    (tmp_path / "Data" / "features_3_sec.csv").write_text("filename\n")
+    check_gtzan(load_tracks(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["genres", "Data/genres_original"])
 @pytest.mark.parametrize("name", ["gtzan.tar.gz", "genres.tar", "archive.zip"])
-def test_an_archive_is_unpacked_once(tmp_path, capsys, name):
-    write_gtzan(tmp_path / "a" / "Data" / "genres_original")
+def test_an_archive_is_unpacked_once(tmp_path, capsys, name, form):
+    write_gtzan(tmp_path / "a" / form)
     pack(tmp_path / "a", tmp_path / name)
     check_gtzan(load_tracks(tmp_path / name))
     assert f"Unpacking {name} into {cache_folder()}" in capsys.readouterr().out
@@ -211,6 +228,12 @@ def test_an_index_among_the_tracks_gives_the_artists(tmp_path):
     assert list(artists) == ["Etta Example", "", "Näyte Trio", ""]
 
 
+def test_a_track_that_the_index_does_not_list_has_no_artist(tmp_path):
+    write_gtzan(tmp_path)
+    (tmp_path / "index.txt").write_text("blues.00001.wav ::: Etta Example ::: Song\n")
+    assert list(load_tracks(tmp_path)["artist"]) == ["", "Etta Example", "", ""]
+
+
 def test_an_index_elsewhere_can_be_given(tmp_path):
     write_gtzan(tmp_path / "tracks")
     (tmp_path / "mine.txt").write_text(INDEX, encoding="utf-8")
@@ -256,6 +279,18 @@ def test_an_index_is_read_with_its_gaps(tmp_path):
     pd.testing.assert_frame_equal(read_index(tmp_path / "index.txt"), expected)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_an_index_may_come_from_any_system(tmp_path, end, encoding):
+    lines = ["jazz.00000.wav ::: Näyte Trio ::: One", "jazz.00001.wav ::: Other ::: Two"]
+    text = "".join(line + end for line in lines)
+    (tmp_path / "index.txt").write_text(text, encoding=encoding, newline="")
+    index = read_index(tmp_path / "index.txt")
+    assert list(index["track_id"]) == ["jazz.00000", "jazz.00001"]
+    assert list(index["artist"]) == ["Näyte Trio", "Other"]
+    assert list(index["title"]) == ["One", "Two"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -263,6 +298,7 @@ def test_an_index_is_read_with_its_gaps(tmp_path):
         ("blues.00002.wav, Artist, Title", "line 6 .* is not 'file ::: artist ::: title'"),
         (" ::: Artist ::: Title", "line 6 .* is not 'file ::: artist ::: title'"),
         ("blues.00000.wav ::: Other ::: Song", r"line 6 .* repeats blues\.00000"),
+        ("blues.00000.wav ::: Etta Example ::: Some Song", r"line 6 .* repeats blues\.00000"),
     ],
 )
 def test_a_malformed_line_of_an_index_is_named(tmp_path, line, message):

@@ -194,9 +194,9 @@ def measured(monkeypatch):
     """The paths that were measured, not taken from the cache."""
     paths = []
 
-    def noted(path):
+    def noted(path, piece_seconds):
         paths.append(path.name)
-        return track_features(read_audio(path))
+        return [track_features(read_audio(path))]
 
     monkeypatch.setattr(room, "_measure_file", noted)
     return paths
@@ -218,10 +218,28 @@ def test_a_track_is_measured_again_only_if_its_file_has_changed(tracks, measured
 def test_a_damaged_cache_file_is_measured_again(tracks, measured):
     blues = tracks.iloc[:1]
     first = extract_features(blues, n_jobs=1)
-    for damage in ("", "{}", "[1, 2]", '{"length": '):
-        room._cache_file(Path(blues["path"].iloc[0])).write_text(damage)
+    for damage in ("", "{}", "[]", "[1, 2]", "[{}]", '[{"length": '):
+        room._cache_file(Path(blues["path"].iloc[0]), None).write_text(damage)
         pd.testing.assert_frame_equal(extract_features(blues, n_jobs=1), first)
-    assert len(measured) == 5
+    assert len(measured) == 7
+
+
+def test_pieces_are_measured_like_tracks_of_their_own(tracks, tmp_path):
+    table = extract_features(tracks.iloc[[0]], n_jobs=1, piece_seconds=1.4)  # of 3 s
+    assert table["filename"].tolist() == ["blues.00000.0.wav", "blues.00000.1.wav"]
+    assert track_ids(table, pieces=True).unique().tolist() == ["blues.00000"]
+    length = round(1.4 * RATE)
+    second = track_features(read_audio(tracks["path"].iloc[0])[length : 2 * length])
+    assert table.iloc[1][list(second)].to_dict() == second
+    whole = extract_features(tracks.iloc[[0]], n_jobs=1)
+    assert whole["length"].tolist() == [3 * RATE]  # the cache keeps the two apart
+
+
+def test_a_track_shorter_than_a_piece_is_named(tracks):
+    sf.write(tracks["path"].iloc[0], music(seconds=5.0), RATE)
+    with pytest.warns(UserWarning, match=r"rock.00000 \(shorter than a piece of 4 s\)"):
+        table = extract_features(tracks.iloc[[0, 2]], n_jobs=1, piece_seconds=4.0)
+    assert table["filename"].tolist() == ["blues.00000.0.wav"]
 
 
 # Tables in files

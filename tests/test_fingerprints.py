@@ -49,6 +49,10 @@ COPIES = {
     "noisy": noisy,
     "shifted": lambda samples: samples[8159:],
     "delayed": lambda samples: np.concatenate([np.zeros(30_001), samples]),
+    "a little quieter, 10 ms later": lambda samples: 10 ** (-1.0 / 20) * samples[220:],
+    "a little louder, 10 ms earlier": lambda samples: np.concatenate(
+        [np.zeros(220), 10 ** (1.0 / 20) * samples]
+    ),
     "half": lambda samples: samples[len(samples) // 2 :],
 }
 

@@ -355,6 +355,17 @@ def test_the_best_weights_are_restored_whether_training_stops_early_or_not(cloud
     assert loss_of(network, contrary) == pytest.approx(history.val_loss[best], rel=1e-3)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="about what JAX compiles")
+def test_what_was_compiled_for_training_is_kept_for_the_next_time(clouds):
+    jax = pytest.importorskip("jax")
+    fit(small_network(), clouds, clouds, epochs=1)
+    events: list[str] = []
+    jax.monitoring.register_event_listener(lambda event, **_: events.append(event))
+    fit(small_network(), clouds, clouds, epochs=1)
+    assert "/jax/compilation_cache/cache_hits" in events
+    assert list(Path(jax.config.jax_compilation_cache_dir).iterdir())
+
+
 def test_training_repeats_with_the_seed(clouds):
     histories = [fit(small_network(), clouds, clouds, epochs=3, seed=1) for _ in range(2)]
     pd.testing.assert_frame_equal(*histories)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import soundfile as sf
 
 from gtzan_helpers.audio import AudioError, read_audio
 from gtzan_helpers.slices import SliceSet, cut
+from gtzan_helpers.splits import split
 
 RATE = 1000
 
@@ -102,6 +104,18 @@ def test_the_table_says_where_each_slice_comes_from(tracks: pd.DataFrame):
     assert table.genre.tolist() == ["rock"] * 4 + ["jazz"] * 2
     assert table.artist.tolist() == ["artist 0"] * 4 + ["artist 2"] * 2
     assert table.start.tolist() == [0.0, 1.0, 2.0, 3.0, 0.0, 1.0]
+
+
+def test_slices_of_copies_stay_on_one_side(tmp_path: Path):
+    lengths = {f"{genre}.{number:05}": 4.0 for genre in ("jazz", "rock") for number in range(6)}
+    tracks = write_tracks(tmp_path, lengths)
+    assert "recording" not in SliceSet(tracks, sample_rate=RATE).table
+    shutil.copy(tracks["path"][2], tracks["path"][9])
+    table = SliceSet(tracks, sample_rate=RATE).table
+    copies = table["track_id"].isin(["jazz.00002", "rock.00003"])
+    assert len(set(table["recording"][copies])) == 1
+    for seed in range(20):
+        assert len(set(split(table, by="artist", seed=seed)[copies])) == 1
 
 
 def test_a_slice_set_never_mixes_tracks_and_never_pads(tmp_path: Path):

@@ -3,11 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtzan_helpers.datasets import read_index
-from gtzan_helpers.splits import SplitError, folds, split, strictest_split
+from gtzan_helpers.datasets import load_tracks, read_index
+from gtzan_helpers.features import FEATURE_NAMES, read_features, track_ids
+from gtzan_helpers.splits import (
+    SplitError,
+    folds,
+    read_list,
+    shared_artists,
+    split,
+    strictest_split,
+)
 
 PARTS = ["train", "validation", "test"]
 
@@ -103,6 +112,39 @@ def test_copies_of_a_recording_stay_together_whoever_their_artist_is():
         assert len(set(by_track[tracks["recording"] == "the same"])) == 1
 
 
+@pytest.mark.parametrize("by", ["track", "artist"])
+def test_copies_are_known_by_their_audio(tmp_path, by):
+    random = np.random.default_rng(0)
+    for genre in ("metal", "rock"):
+        (tmp_path / genre).mkdir()
+        for number in range(8):
+            sound = 0.1 * random.standard_normal(4000)
+            sf.write(tmp_path / genre / f"{genre}.{number:05}.wav", sound, 22050)
+    original = sf.read(tmp_path / "metal" / "metal.00003.wav")[0]
+    sf.write(tmp_path / "rock" / "rock.00006.flac", original, 22050)
+    (tmp_path / "rock" / "rock.00006.wav").unlink()
+    tracks = load_tracks(tmp_path).set_index("track_id", drop=False)
+    for seed in range(20):
+        parts = split(tracks, by=by, seed=seed)
+        assert parts["metal.00003"] == parts["rock.00006"]
+        for _, test in folds(tracks, by=by, n_folds=4, seed=seed):
+            tested = set(tracks["track_id"].iloc[test])
+            assert len(tested & {"metal.00003", "rock.00006"}) != 1
+
+
+def test_copies_in_a_feature_table_are_known_by_equal_features(gtzan, real_data):
+    features = read_features(real_data / "features_30_sec.csv")
+    tracks = features.assign(track_id=track_ids(features), genre=features["label"])
+    copies = tracks[tracks.duplicated(FEATURE_NAMES, keep=False)]
+    assert len(copies) == 28
+    for seed in range(5):
+        parts = split(tracks, by="track", seed=seed).loc[copies.index]
+        assert_together(copies[FEATURE_NAMES].apply(tuple, axis=1), parts)
+    published = split(tracks, by="fault-filtered", lists=real_data / "sturm").loc[copies.index]
+    kept = published[published != ""]
+    assert_together(copies.loc[kept.index, FEATURE_NAMES].apply(tuple, axis=1), kept)
+
+
 def test_seeds_give_other_divisions_and_one_seed_the_same(small):
     divisions = {tuple(split(small, seed=seed)) for seed in range(10)}
     assert len(divisions) == 10
@@ -194,10 +236,84 @@ def test_the_fault_filtered_split_has_the_published_sizes(gtzan, real_data):
 
 def test_the_fault_filtered_split_still_shares_artists(gtzan, real_data):
     parts = split(gtzan, by="fault-filtered", lists=real_data / "sturm")
-    artists = {part: set(gtzan["artist"][parts == part]) - {""} for part in PARTS}
-    assert len(artists["train"] & artists["test"]) == 6
-    assert len(artists["validation"] & artists["test"]) == 4
-    assert len(artists["train"] & artists["validation"]) == 2
+    shared = shared_artists(gtzan, parts)
+    in_part = shared > 0
+    assert set(shared.index[in_part["train"] & in_part["test"]]) == {
+        *("Anthrax", "Boney M.", "Burning Spear", "Danzig"),
+        *("Earth, Wind & Fire", "KC and the Sunshine Band"),
+    }
+    assert (in_part["validation"] & in_part["test"]).sum() == 4
+    assert (in_part["train"] & in_part["validation"]).sum() == 2
+    assert shared.loc["Burning Spear"].to_dict() == {"train": 9, "validation": 1, "test": 7}
+
+
+def test_the_repaired_split_shares_no_artist_and_loses_24_tracks(gtzan, real_data):
+    published = split(gtzan, by="fault-filtered", lists=real_data / "sturm")
+    parts = split(gtzan, by="fault-filtered", lists=real_data / "sturm", repaired=True)
+    assert shared_artists(gtzan, parts).empty
+    sizes = {"train": 443, "validation": 187, "test": 276, "": 94}
+    assert parts.value_counts().to_dict() == sizes
+    assert (parts[parts != ""] == published[parts != ""]).all()
+    assert (shares(gtzan[parts != ""], parts[parts != ""]) > 0).all(axis=None)
+
+
+def write_lists(folder, **lines):
+    """Write the three published lists, each with the lines given for it."""
+    for name in ("train", "valid", "test"):
+        (folder / f"{name}_filtered.txt").write_text("\n".join(lines[name]), encoding="utf-8")
+
+
+def test_a_shared_artist_stays_in_the_largest_part(tmp_path):
+    names = [f"rock.{number:05}" for number in range(7)]
+    listed = [f"rock/{name}.wav" for name in names]
+    write_lists(tmp_path, train=listed[:2], valid=listed[2:5], test=listed[5:])
+    tracks = pd.DataFrame({"track_id": names, "genre": "rock", "artist": ["A", "", *"ABDBC"]})
+    parts = split(tracks, by="fault-filtered", lists=tmp_path, repaired=True)
+    assert list(parts) == ["train", "train", "", "", "validation", "test", "test"]
+
+
+def test_absent_tracks_of_the_lists_are_counted_in_a_warning(gtzan, real_data):
+    with pytest.warns(UserWarning, match=r"^31 of the 930 tracks .* \(blues.00000, .* …\)"):
+        parts = split(gtzan.iloc[31:], by="fault-filtered", lists=real_data / "sturm")
+    assert len(parts) == len(gtzan) - 31
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([], "names no tracks"),
+        (["rock/rock.00001.wav", "hello"], "line 2 .* 'hello'"),
+        (["<!DOCTYPE html>"], "line 1"),
+        (["rock/rock.00001.wav", "", "rock/rock.00001.wav"], "line 3 .* repeats"),
+    ],
+)
+def test_odd_lines_of_a_list_are_named(tmp_path, lines, reason):
+    path = tmp_path / "train_filtered.txt"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SplitError, match=reason) as error:
+        read_list(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_list_is_named(tmp_path, small):
+    with pytest.raises(SplitError, match=r"train_filtered\.txt cannot be read"):
+        split(small, by="fault-filtered", lists=tmp_path)
+
+
+def test_a_track_in_two_lists_is_refused(tmp_path, small):
+    line = ["rock/rock.00001.wav"]
+    write_lists(tmp_path, train=line, valid=["rock/rock.00002.wav"], test=line)
+    with pytest.raises(SplitError, match=r"names rock.00001, which is in train_filtered.txt too"):
+        split(small, by="fault-filtered", lists=tmp_path)
+
+
+def test_a_track_split_shows_which_artists_it_shares(small):
+    assert shared_artists(small, split(small, by="artist")).empty
+    shared = shared_artists(make_slices(small), split(make_slices(small), by="track"))
+    assert list(shared.columns) == PARTS
+    assert ((shared > 0).sum(axis=1) > 1).all()
+    assert shared.sum(axis=1).is_monotonic_decreasing
+    assert shared.sum(axis=1).max() <= 3  # tracks, not slices
 
 
 def test_the_fault_filtered_lists_are_not_for_the_demo():
@@ -299,6 +415,27 @@ def test_every_row_is_tested_in_one_fold_and_groups_stay_whole(small, by):
         assert slices["genre"].iloc[test].nunique() == 10
         tested.extend(test)
     assert sorted(tested) == list(range(len(slices)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(tracks=tables(), seed=st.integers(0, 2**31), by=st.sampled_from(["track", "artist"]))
+def test_whatever_the_table_folds_are_whole_groups_of_every_genre(tracks, seed, by):
+    if by == "track" and tracks.groupby("genre").size().min() < 3:
+        return
+    groups = tracks["track_id"] if by == "track" else tracks["artist"]
+    tested = []
+    for _, test in folds(tracks, by=by, n_folds=3, seed=seed):
+        rest = groups.drop(groups.index[test])
+        assert not (set(groups.iloc[test]) - {""}) & (set(rest) - {""})
+        assert set(tracks["genre"].iloc[test]) == set(tracks["genre"])
+        tested.extend(test)
+    assert sorted(tested) == list(range(len(tracks)))
+
+
+def test_folds_of_gtzan_by_artist_have_their_share_of_every_genre(gtzan):
+    for seed in range(5):
+        for _, test in folds(gtzan, by="artist", seed=seed):
+            assert gtzan["genre"].iloc[test].value_counts().between(15, 35).all()
 
 
 def test_folds_depend_on_the_seed_alone(small):
