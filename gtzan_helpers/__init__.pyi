@@ -30,6 +30,7 @@ from .features import FEATURE_COLUMNS as FEATURE_COLUMNS
 from .features import FEATURE_NAMES as FEATURE_NAMES
 from .features import FeatureError as FeatureError
 from .features import extract_features as extract_features
+from .features import load_features as load_features
 from .features import read_features as read_features
 from .features import track_features as track_features
 from .features import track_ids as track_ids

@@ -103,7 +103,7 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
         files = _genre_files(folder)
         tracks = _table(files)
         places = [folder, next(iter(files)).parent]
-        artists = _artists(places, tracks["track_id"], index)
+        artists = find_artists(places, tracks["track_id"], index)
     except DatasetError as error:
         if source or chosen == "demo":
             raise
@@ -281,10 +281,14 @@ def _track_id(folder: str, stem: str) -> str:
     return f"{folder}/{stem}"
 
 
-def _artists(
-    places: list[Path], track_ids: Iterable[str], index: str | Path | None
+def find_artists(
+    places: list[Path], track_ids: Iterable[str], index: str | Path | None = None
 ) -> dict[str, str]:
-    """Return the artist of each track for which one is known."""
+    """Return the artist of each track for which one is known.
+
+    Asks the index, else a tracks.csv or index.txt in one of the places, else, where tracks are
+    named like GTZAN's, Sturm's index if it was fetched before.
+    """
     lists = [place / name for place in places for name in ("tracks.csv", "index.txt")]
     if any("/" not in track_id for track_id in track_ids):
         lists.append(cache_folder() / "sturm" / "index.txt")

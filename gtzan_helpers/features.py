@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -156,6 +157,47 @@ def extract_features(
     return pd.DataFrame(rows, columns=FEATURE_COLUMNS)
 
 
+def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tracks and their features: measured, or from a feature file without any audio.
+
+    Parameters
+    ----------
+    source : str or path, optional
+        Feature file, such as the published features_30_sec.csv. By default the environment
+        variable GTZAN_FEATURES names it, and without it the usable ones of the tracks that
+        `load_tracks` finds are measured.
+
+    Returns
+    -------
+    tracks : DataFrame
+        As from `load_tracks`. From a feature file `path` is "", and artists come from an index.txt
+        or tracks.csv beside it, else from Sturm's index, which is fetched where it can be.
+    features : DataFrame, columns `FEATURE_COLUMNS`
+        Rows in the order of `tracks`. Tracks whose features are all equal are taken for copies;
+        the later ones are left out, and both where they are of two genres.
+
+    Raises
+    ------
+    FeatureError
+        If the file is not a feature table.
+    DatasetError
+        As for `load_tracks`.
+
+    Notes
+    -----
+    Taught in notebooks/03_dense_network.ipynb.
+    """
+    from .datasets import load_tracks, usable
+
+    path = source or os.environ.get("GTZAN_FEATURES")
+    if path:
+        return _tracks_of_file(Path(path).expanduser())
+    tracks = usable(load_tracks())
+    features = extract_features(tracks)
+    measured = tracks["track_id"].isin(track_ids(features))
+    return tracks[measured].reset_index(drop=True), features
+
+
 def read_features(path: str | Path) -> pd.DataFrame:
     """Read a feature file: one of ours, or the published features_30_sec.csv.
 
@@ -228,6 +270,37 @@ def track_ids(features: pd.DataFrame, pieces: bool = False) -> pd.Series:
     """
     ending = r"\.\d+\.\w+$" if pieces else r"\.\w+$"
     return features["filename"].str.replace(ending, "", regex=True).rename("track_id")
+
+
+def _tracks_of_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tracks that a feature file knows, and their features, without the copies."""
+    features = read_features(path)
+    n_genres = features.groupby(FEATURE_NAMES)["label"].transform("nunique")
+    copy = features.duplicated(FEATURE_NAMES) | (n_genres > 1)
+    if copy.any():
+        names = ", ".join(track_ids(features)[copy])
+        print(f"left out {copy.sum()} of {len(features)} tracks, copies by their features: {names}")
+    kept = features[~copy].reset_index(drop=True)
+    ids = track_ids(kept)
+    tracks = pd.DataFrame({"track_id": ids, "genre": kept["label"], "path": ""})
+    artists = _known_artists(path.parent, ids)
+    tracks.insert(2, "artist", [artists.get(track_id, "") for track_id in ids])
+    tracks = tracks.assign(seconds=kept["length"] / 22050, sample_rate=22050, problem="")
+    tracks.attrs |= {"source": "folder", "found": len(features)}
+    return tracks, kept
+
+
+def _known_artists(folder: Path, ids: pd.Series) -> dict[str, str]:
+    """Return artists from a list in the folder, or from Sturm's index, fetched if need be."""
+    from .datasets import DatasetError, fetch_index, find_artists
+
+    artists = find_artists([folder], ids)
+    if not artists and ids.str.fullmatch(r"[a-z]+\.\d{5}").all():
+        try:
+            artists = find_artists([folder], ids, fetch_index())
+        except DatasetError as error:
+            warnings.warn(f"the artists are unknown: {error}", stacklevel=5)
+    return artists
 
 
 def _checked_samples(samples: np.ndarray) -> np.ndarray:

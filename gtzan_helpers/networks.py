@@ -89,13 +89,15 @@ def dense_network(
     n_features: int,
     n_genres: int,
     units: tuple[int, ...] = (256, 128, 64),
-    dropout: float = 0.3,
+    dropout: float = 0.5,
     learning_rate: float = 1e-3,
 ) -> keras.Model:
     """Build a network of dense layers that tells genres from features.
 
     The first layer, "scaler", brings every feature to mean 0 and variance 1. Show it the training
-    rows before training: ``network.get_layer("scaler").adapt(training_features)``.
+    rows before training: ``network.get_layer("scaler").adapt(training_features)``. The inverse
+    hyperbolic sine after it leaves what is usual as it is and draws in outliers. Each hidden layer
+    is followed by batch normalisation and dropout.
 
     Parameters
     ----------
@@ -124,14 +126,15 @@ def dense_network(
     Taught in notebooks/03_dense_network.ipynb.
     """
     _check_genres(n_genres)
-    network = keras.Sequential(name="dense_network")
-    network.add(keras.Input((n_features,), name="features"))
-    network.add(layers.Normalization(name="scaler"))
+    features = keras.Input((n_features,), name="features")
+    x = ops.arcsinh(layers.Normalization(name="scaler")(features))
     for place, size in enumerate(units, start=1):
-        network.add(layers.Dense(size, activation="relu", name=f"FC{place}"))
-        network.add(layers.Dropout(dropout, name=f"dropout_FC{place}"))
-    network.add(layers.Dense(n_genres, activation="softmax", name="genre"))
-    return _compiled(network, learning_rate)
+        x = layers.Dense(size, activation="relu", name=f"FC{place}")(x)
+        # A small set has few batches: moving averages must follow quickly.
+        x = layers.BatchNormalization(momentum=0.9, name=f"normalized_FC{place}")(x)
+        x = layers.Dropout(dropout, name=f"dropout_FC{place}")(x)
+    genre = layers.Dense(n_genres, activation="softmax", name="genre")(x)
+    return _compiled(keras.Model(features, genre, name="dense_network"), learning_rate)
 
 
 def abdoli_cnn(

@@ -1,8 +1,10 @@
 """What the features are, that they cannot mislead, and that tables of them are checked."""
 
 import os
+import shutil
 from pathlib import Path
 
+import joblib
 import librosa
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from gtzan_helpers.features import (
     FEATURE_NAMES,
     FeatureError,
     extract_features,
+    load_features,
     read_features,
     track_features,
     track_ids,
@@ -215,6 +218,40 @@ def test_a_track_is_measured_again_only_if_its_file_has_changed(tracks, measured
     assert len(measured) == 2
 
 
+def test_an_interrupted_extraction_goes_on_where_it_stopped(tracks, monkeypatch):
+    sound = tracks.iloc[[0, 2]]
+    started = []
+
+    def stopped(path, piece_seconds):
+        started.append(path.name)
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        return [track_features(read_audio(path))]
+
+    monkeypatch.setattr(room, "_measure_file", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(sound, n_jobs=1)
+    table = extract_features(sound, n_jobs=1)
+    assert started == ["blues.00000.wav", "rock.00000.wav", "rock.00000.wav"]
+    assert table["label"].tolist() == ["blues", "rock"]
+
+
+def test_a_dask_cluster_can_do_the_work(tracks, monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with pytest.warns(UserWarning, match="jazz.00054"):
+        expected = extract_features(tracks, n_jobs=1)
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "another"))
+    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client, joblib.parallel_config("dask"):
+        with pytest.warns(UserWarning, match="jazz.00054"):
+            table = extract_features(tracks)
+        n_events = client.run_on_scheduler(
+            lambda dask_scheduler: len(dask_scheduler.transition_log)
+        )
+    pd.testing.assert_frame_equal(table, expected)
+    assert n_events >= 3  # at least one for each track: the cluster did it, not this process
+
+
 def test_a_damaged_cache_file_is_measured_again(tracks, measured):
     blues = tracks.iloc[:1]
     first = extract_features(blues, n_jobs=1)
@@ -250,6 +287,43 @@ def test_a_table_is_read_back_as_it_was_written(table, tmp_path):
     write_features(table, path)
     pd.testing.assert_frame_equal(read_features(path), table)
     assert path.read_text().splitlines()[0] == ",".join(FEATURE_COLUMNS)
+
+
+def test_a_feature_file_alone_gives_tracks_with_artists(table, tmp_path, monkeypatch, capsys):
+    rows = pd.concat([table, table, table.iloc[[1]]], ignore_index=True)
+    rows["filename"] = [f"{name}.wav" for name in ("b.0", "r.0", "b.1", "b.2", "r.3")]
+    rows["label"] = ["blues", "rock", "blues", "blues", "rock"]  # b.1 copies b.0; b.2, r.3: r.0
+    rows = pd.concat([rows, rows.iloc[[0]].assign(filename="b.4.wav", tempo=99.0)])
+    write_features(rows, tmp_path / "mine.csv")
+    (tmp_path / "tracks.csv").write_text("track_id,artist\nb.0,Slow Turnip\n")
+    monkeypatch.setenv("GTZAN_FEATURES", str(tmp_path / "mine.csv"))
+    tracks, features = load_features()
+    assert tracks["track_id"].tolist() == ["b.0", "b.4"]
+    assert tracks["artist"].tolist() == ["Slow Turnip", ""]
+    assert set(tracks) == set(load_tracks())
+    pd.testing.assert_frame_equal(features, rows.iloc[[0, 5]].reset_index(drop=True))
+    assert "left out 4 of 6 tracks" in capsys.readouterr().out
+
+
+def test_without_a_feature_file_the_usable_tracks_are_measured(tmp_path, monkeypatch):
+    for number, genre in enumerate(["blues", "rock"]):
+        (tmp_path / genre).mkdir()
+        sf.write(tmp_path / genre / "one.wav", music(seed=number), RATE)
+    (tmp_path / "rock" / "two.wav").write_text("not audio")
+    monkeypatch.setenv("GTZAN_DATA", str(tmp_path))
+    tracks, features = load_features()
+    assert tracks["track_id"].tolist() == ["blues/one", "rock/one"]
+    assert track_ids(features).tolist() == tracks["track_id"].tolist()
+
+
+def test_the_published_file_is_loaded_without_its_copies(real_data, monkeypatch, tmp_path):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+    (tmp_path / "sturm").mkdir()
+    shutil.copy(real_data / "sturm" / "index.txt", tmp_path / "sturm")
+    tracks, features = load_features(real_data / "features_30_sec.csv")
+    assert len(tracks) == len(features) == 1000 - 15  # 13 pairs within a genre, both of the other
+    assert (tracks["artist"] != "").sum() >= 968
+    assert not features.duplicated(FEATURE_NAMES).any()
 
 
 def test_the_published_table_is_read(real_data):

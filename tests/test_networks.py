@@ -276,8 +276,11 @@ def test_a_saved_network_predicts_the_same(tmp_path: Path):
     )
 
 
-def test_a_plain_network_loads_without_this_package(tmp_path: Path):
-    abdoli_cnn(1600, n_genres=3, plain=True).save(tmp_path / "cnn.keras")
+@pytest.mark.parametrize(
+    "build", [lambda: abdoli_cnn(1600, 3, plain=True), lambda: dense_network(4, 3)]
+)
+def test_a_plain_network_loads_without_this_package(tmp_path: Path, build):
+    build().save(tmp_path / "cnn.keras")
     code = (
         "import sys, keras; keras.models.load_model(sys.argv[1], compile=False); "
         "assert 'gtzan_helpers' not in sys.modules"
@@ -295,13 +298,21 @@ def test_a_plain_network_loads_without_this_package(tmp_path: Path):
 
 def test_the_dense_network_scales_features_by_what_it_has_seen():
     network = dense_network(3, 2)
-    scaler = network.layers[0]
-    assert scaler.name == "scaler"
+    scaler = network.get_layer("scaler")
     features = np.random.default_rng(0).normal([5, -2, 0], [10, 0.1, 1], size=(500, 3))
     scaler.adapt(features.astype(np.float32))
     scaled = keras.ops.convert_to_numpy(scaler(features.astype(np.float32)))
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-3)
+
+
+def test_an_outlier_reaches_the_dense_network_drawn_in():
+    network = dense_network(2, 2)
+    drawn_in = keras.Model(network.inputs, network.get_layer("FC1").input)
+    network.get_layer("scaler").adapt(np.array([[-1.0, 2.0], [1.0, 4.0]], np.float32))
+    values = drawn_in.predict(np.array([[0.1, 3.0], [1000.0, -997.0]]), verbose=0)
+    expected = np.arcsinh([[0.1, 0.0], [1000.0, -1000.0]])
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_dense_network_has_the_layers_of_the_course():

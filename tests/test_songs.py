@@ -111,8 +111,10 @@ def test_training_fills_the_card_and_keeps_the_order_of_genres(
     assert models.genres == ["high", "low"]
     assert models.track_seconds == 2.5
     assert models.card.loc[CNN, "epochs"] == 1
-    # 57 inputs, layers of 256, 128 and 64, and 2 genres: weights and biases.
-    assert models.card.loc[DENSE, "parameters"] == 14848 + 32896 + 8256 + 130
+    # 57 inputs, layers of 256, 128 and 64, and 2 genres: weights and biases; and two numbers for
+    # each neuron that is normalised.
+    neurons = 256 + 128 + 64
+    assert models.card.loc[DENSE, "parameters"] == 14848 + 32896 + 8256 + 130 + 2 * neurons
 
 
 def test_the_same_networks_are_loaded_when_nothing_has_changed(
