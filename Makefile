@@ -12,7 +12,7 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) tools/sync.py --check
-	env -u GTZAN_DATA $(RUN) -m pytest --nbval-lax tests notebooks
+	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest --nbval-lax tests notebooks
 
 lab: .venv/installed  ## open the lessons in JupyterLab
 	$(RUN) -m jupyter lab notebooks

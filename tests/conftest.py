@@ -22,4 +22,5 @@ def real_data() -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the tests away from the user's cache, and from a data set the user may have chosen."""
     os.environ["GTZAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    os.environ.pop("GTZAN_DATA", None)
+    for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
+        os.environ.pop(name, None)

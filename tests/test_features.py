@@ -14,6 +14,7 @@ import soundfile as sf
 
 from gtzan_helpers import features as room
 from gtzan_helpers.audio import read_audio
+from gtzan_helpers.benchmarks import features as benchmark
 from gtzan_helpers.benchmarks.features import written_out
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.features import (
@@ -277,6 +278,14 @@ def test_a_track_shorter_than_a_piece_is_named(tracks):
     with pytest.warns(UserWarning, match=r"rock.00000 \(shorter than a piece of 4 s\)"):
         table = extract_features(tracks.iloc[[0, 2]], n_jobs=1, piece_seconds=4.0)
     assert table["filename"].tolist() == ["blues.00000.0.wav"]
+
+
+def test_the_benchmark_of_features_compares_values_and_time():
+    table, deviations = benchmark.table("demo", n_tracks=3)
+    assert list(table.columns) == ["seconds", "speed_up", "deviation"]
+    assert len(table) == 4
+    assert (table["deviation"] < 1e-3).all()
+    assert deviations.index.tolist() == FEATURE_NAMES
 
 
 # Tables in files

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import course
 import nbformat
 import pytest
 import sync
+
+from gtzan_helpers.benchmarks.lessons import run_lesson
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LESSONS = [
@@ -124,3 +127,19 @@ def test_text_and_code_take_turns(lesson):
     texts = [cell for cell in lesson.cells if cell.cell_type == "markdown"]
     assert len(lesson.cells) >= 30
     assert 0.35 <= len(texts) / len(lesson.cells) <= 0.65
+
+
+# A lesson on other data than the demo
+
+
+def test_lesson_3_needs_no_more_than_the_published_features(real_data, tmp_path, monkeypatch):
+    shutil.copytree(real_data / "sturm", tmp_path / "sturm")
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+    monkeypatch.setenv("GTZAN_FEATURES", str(real_data / "features_30_sec.csv"))
+    run = run_lesson(NOTEBOOKS / "03_dense_network.ipynb")
+    printed = "".join(
+        output.get("text", "") for cell in code_cells(run.notebook) for output in cell.outputs
+    )
+    assert "985 usable tracks of 1000" in printed
+    assert re.search(r"Burning Spear +9 +1 +7", printed)  # the published split shares artists
+    assert "divided by artist: 0 known artists in several parts" in printed

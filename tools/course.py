@@ -63,7 +63,8 @@ def run() -> None:
 @click.argument("notebooks", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def store(notebooks: tuple[Path, ...]) -> None:
     """Execute lessons on the demo and store their outputs in place (all, or those named)."""
-    os.environ.pop("GTZAN_DATA", None)
+    for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
+        os.environ.pop(name, None)
     paths = {path.stem: path for path in notebooks or lesson_paths(NOTEBOOKS)}
     run_all(paths.values(), lambda one: store_outputs(one, paths[one.lesson]))
 

@@ -163,14 +163,14 @@ def _indented(lines: list[str]) -> str:
 
 
 def kernel_environment() -> dict[str, str]:
-    """Return the environment of a lesson's kernel: quiet, repeatable, with `GTZAN_DATA` found.
+    """Return the environment of a lesson's kernel: quiet, repeatable, with the data found.
 
     The kernel works in the folder of the notebooks, so a path relative to where the command
     was typed is made absolute.
     """
     environment = dict(os.environ, TQDM_DISABLE="1", PYTHONHASHSEED="0")
     environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no debugger warnings on the screen
-    for name in ("GTZAN_DATA", "GTZAN_CACHE"):
+    for name in ("GTZAN_DATA", "GTZAN_FEATURES", "GTZAN_CACHE"):
         value = environment.get(name)
         if value and Path(value).expanduser().exists():
             environment[name] = str(Path(value).expanduser().resolve())
