@@ -18,6 +18,7 @@ from scipy.ndimage import median_filter
 
 from .audio import read_audio
 from .cache import cache_folder, write_atomically
+from .slices import cut
 
 FRAME_LENGTH = 2048
 HOP_LENGTH = 512
@@ -457,11 +458,9 @@ def _measure_file(path: Path, piece_seconds: float | None) -> Measured | Excepti
 
 def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
     """Return a view of the waveform, shape (n_pieces, n_samples)."""
-    length = round(seconds * 22050)
-    n_pieces = len(samples) // length
-    if n_pieces == 0:
+    if len(samples) < round(seconds * 22050):
         raise ValueError(f"shorter than a piece of {seconds:g} s")
-    return samples[: n_pieces * length].reshape(n_pieces, length)
+    return cut(samples, seconds=seconds, hop_seconds=seconds)
 
 
 def _cache_file(path: Path, piece_seconds: float | None) -> Path:

@@ -224,12 +224,13 @@ def read_list(path: str | Path) -> list[str]:
         raise SplitError(f"the list {path} cannot be read ({error}): check the path") from error
     named: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
         track_id = PurePosixPath(line).stem
-        if line and (not _LISTED.fullmatch(line) or track_id in named):
+        if not _LISTED.fullmatch(line) or track_id in named:
             fault = "repeats" if track_id in named else "is not 'genre/genre.00000.wav' but"
             raise SplitError(f"line {number} of the list {path} {fault} {line!r}: correct it")
-        if line:
-            named[track_id] = None
+        named[track_id] = None
     if not named:
         raise SplitError(f"the list {path} names no tracks: is it the right file?")
     return list(named)

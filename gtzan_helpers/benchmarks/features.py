@@ -72,9 +72,8 @@ def table(folder: str | Path, n_tracks: int = 10) -> tuple[pd.DataFrame, pd.Seri
     -------
     DataFrame, one row per way
         `seconds` per track (of processor time; for `extract_features` of waiting time, which
-        includes reading the files), `speed_up`, and `deviation`: the
-        largest difference from the recipe over tracks and columns, in standard deviations of that
-        column.
+        includes reading the files), `speed_up`, and `deviation`: the largest difference from the
+        recipe over tracks and columns, in standard deviations of that column.
     Series, one entry per column
         The deviation of `track_features` in that column.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -16,6 +17,9 @@ from ..datasets import DatasetError, fetch_index, read_index
 from ..evaluation import Score, accuracy_interval
 from ..features import FEATURE_NAMES, read_features, track_ids
 from ..splits import PARTS, SplitError, folds, read_list, split
+
+if TYPE_CHECKING:
+    import keras
 
 # The same tracks in other folds score up to two points more or less: ten drawings are averaged.
 # A published division is one; the network is trained on it with five seeds.
@@ -117,14 +121,9 @@ def dense_network(
 
     How long to train was settled before, so it learns from the validation rows, too.
     """
-    from .. import networks
-
     train = np.concatenate([train, validation])
-    measured = tracks[FEATURE_NAMES].to_numpy(dtype="float32")
-    codes, genres = pd.factorize(tracks["genre"].to_numpy(dtype=object), sort=True)
-    networks.keras.utils.set_random_seed(seed)
-    network = networks.dense_network(len(FEATURE_NAMES), len(genres))
-    network.get_layer("scaler").adapt(measured[train])
+    measured, codes, genres = _inputs(tracks)
+    network = _untrained(measured[train], len(genres), seed)
     network.fit(measured[train], codes[train], epochs=epochs, batch_size=32, verbose=0)
     return genres[network.predict(measured[test], verbose=0).argmax(axis=1)]
 
@@ -135,20 +134,33 @@ def best_epochs(tracks: pd.DataFrame) -> int:
     Five folds of artists are tested after every epoch; the accuracy, averaged over the folds and
     over ten neighbouring epochs, is highest after that many.
     """
-    from .. import networks
+    from ..networks import fit
 
-    measured = tracks[FEATURE_NAMES].to_numpy(dtype="float32")
-    codes, genres = pd.factorize(tracks["genre"].to_numpy(dtype=object), sort=True)
+    measured, codes, genres = _inputs(tracks)
     curves = []
     for train, test in folds(tracks, by="artist", n_folds=5):
-        networks.keras.utils.set_random_seed(0)
-        network = networks.dense_network(len(FEATURE_NAMES), len(genres))
-        network.get_layer("scaler").adapt(measured[train])
+        network = _untrained(measured[train], len(genres), seed=0)
         data = [(measured[rows], codes[rows]) for rows in (train, test)]
-        history = networks.fit(network, *data, epochs=MOST_EPOCHS, patience=MOST_EPOCHS)
+        history = fit(network, *data, epochs=MOST_EPOCHS, patience=MOST_EPOCHS)
         curves.append(history["val_accuracy"])
     smooth = np.convolve(np.mean(curves, axis=0), np.ones(10) / 10, mode="valid")
     return int(smooth.argmax()) + 5  # the middle of the ten
+
+
+def _inputs(tracks: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the features, the number of each row's genre, and the genres."""
+    measured = tracks[FEATURE_NAMES].to_numpy(dtype="float32")
+    return measured, *pd.factorize(tracks["genre"].to_numpy(dtype=object), sort=True)
+
+
+def _untrained(measured: NDArray, n_genres: int, seed: int) -> keras.Model:
+    """Return the course's dense network, scaled to the rows that it is to learn from."""
+    from .. import networks
+
+    networks.keras.utils.set_random_seed(seed)
+    network = networks.dense_network(len(FEATURE_NAMES), n_genres)
+    network.get_layer("scaler").adapt(measured)
+    return network
 
 
 def as_markdown(result: pd.DataFrame) -> str:
