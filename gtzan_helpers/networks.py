@@ -144,7 +144,7 @@ def abdoli_cnn(
     amplitude: float = 1.0,
     sample_rate: int = 22050,
     train_gammatone: bool = False,
-    learning_rate: float = 5e-4,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
     plain: bool = False,
 ) -> keras.Model:
     """Build the network that tells genres from the waveform itself.
@@ -165,7 +165,7 @@ def abdoli_cnn(
         Hz; places the gammatone filters, and matters to nothing else.
     train_gammatone : bool
         Whether training may change the gammatone filters.
-    learning_rate : float
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule
         Step size of the Adam optimiser.
     plain : bool
         Whether to use Keras' own layers throughout, which compute the same, slower. A network
@@ -207,6 +207,42 @@ def abdoli_cnn(
     if gammatone:
         _set_filters(network.get_layer("CL1"), sample_rate, train_gammatone)
     return _compiled(network, learning_rate)
+
+
+def with_keras_layers(network: keras.Model) -> keras.Model:
+    """Return a copy of a network, made of Keras' own layers only.
+
+    Saved, it loads wherever Keras is installed; a network with the quicker layers of this package
+    needs the package, too. Both compute the same.
+
+    Parameters
+    ----------
+    network : keras.Model
+        As from `abdoli_cnn`.
+
+    Returns
+    -------
+    keras.Model
+        With the same weights, and compiled as `network` is.
+
+    Notes
+    -----
+    Taught in notebooks/05_cnn_1d.ipynb.
+    """
+
+    def as_keras(layer: layers.Layer) -> layers.Layer:
+        own = {
+            QuickConv1D: layers.Conv1D,
+            QuickMaxPooling1D: layers.MaxPooling1D,
+            QuickBatchNormalization: layers.BatchNormalization,
+        }
+        return own.get(type(layer), type(layer)).from_config(layer.get_config())
+
+    copy = keras.models.clone_model(network, clone_function=as_keras)
+    copy.set_weights(network.get_weights())
+    if network.compiled:
+        copy.compile_from_config(network.get_compile_config())
+    return copy
 
 
 def choose_layout(n_samples: int, gammatone: bool = False) -> Layout:
@@ -394,9 +430,10 @@ class SliceBatches(keras.utils.PyDataset):
         batch_size: int,
         shuffle: bool,
         seed: int,
+        one_hot: bool,
     ) -> None:
         super().__init__()
-        self._slices, self._positions = slices, positions
+        self._slices, self._positions, self._one_hot = slices, positions, one_hot
         self._batch_size = min(batch_size, len(positions))
         self._shuffle, self._seed, self._epoch = shuffle, seed, 0
         self._arrange()
@@ -405,10 +442,13 @@ class SliceBatches(keras.utils.PyDataset):
         """Return the number of batches."""
         return -(-len(self._order) // self._batch_size)
 
-    def __getitem__(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def __getitem__(self, place: int) -> tuple[NDArray[np.float32], NDArray]:
         """Return a batch: samples of shape (batch_size, n_samples), and labels."""
         rows = self._order[place * self._batch_size :][: self._batch_size]
-        return self._slices.samples(rows), self._slices.labels(rows)
+        labels = self._slices.labels(rows)
+        if self._one_hot:
+            labels = np.eye(len(self._slices.genres), dtype=np.float32)[labels]
+        return self._slices.samples(rows), labels
 
     def on_epoch_end(self) -> None:
         """Mix the slices anew."""
@@ -426,7 +466,16 @@ class SliceBatches(keras.utils.PyDataset):
 
 
 # Below are three of Keras' layers, computed in ways that train faster on JAX and a CPU. Weights,
-# outputs and settings are those of Keras; the other backends use Keras' own way.
+# outputs and settings are those of Keras; other backends and devices use Keras' own way.
+
+
+def _on_cpu_with_jax() -> bool:
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"
+
 
 # From here on, a convolution on a CPU gains little from more channels.
 MANY_CHANNELS = 16
@@ -444,7 +493,7 @@ class QuickConv1D(layers.Conv1D):
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Convolve a tensor of shape (batch, length, channels)."""
         usual = (self.padding, self.data_format, self.groups) == ("valid", "channels_last", 1)
-        if self.dilation_rate != (1,) or not usual or keras.backend.backend() != "jax":
+        if self.dilation_rate != (1,) or not usual or not _on_cpu_with_jax():
             return super().call(inputs)
         (stride,), (size,), (_, length, channels) = self.strides, self.kernel_size, inputs.shape
         n_outputs = (length - size) // stride + 1
@@ -477,7 +526,7 @@ class QuickMaxPooling1D(layers.MaxPooling1D):
         """Pool a tensor of shape (batch, length, channels)."""
         (size,) = self.pool_size
         usual = (self.padding, self.data_format) == ("valid", "channels_last")
-        if self.strides != self.pool_size or not usual or keras.backend.backend() != "jax":
+        if self.strides != self.pool_size or not usual or not _on_cpu_with_jax():
             return super().call(inputs)
         _, length, channels = inputs.shape
         n_windows = length // size
@@ -503,11 +552,7 @@ class QuickBatchNormalization(layers.BatchNormalization):
         mask: keras.KerasTensor | None = None,
     ) -> keras.KerasTensor:
         """Normalise a tensor of shape (batch, length, channels)."""
-        if (
-            not (training and self.trainable)
-            or mask is not None
-            or keras.backend.backend() != "jax"
-        ):
+        if not (training and self.trainable) or mask is not None or not _on_cpu_with_jax():
             return super().call(inputs, training=training, mask=mask)
         mean = ops.mean(inputs, axis=(0, 1))
         variance = ops.relu(ops.mean(ops.square(inputs), axis=(0, 1)) - ops.square(mean))
@@ -558,7 +603,9 @@ def _check_genres(n_genres: int) -> None:
         raise ValueError(f"a network tells two genres or more apart, but n_genres is {n_genres}")
 
 
-def _compiled(network: keras.Model, learning_rate: float) -> keras.Model:
+def _compiled(
+    network: keras.Model, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.Model:
     network.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",

@@ -185,7 +185,12 @@ class SliceSet:
         return float(np.sqrt(squares / count - (total / count) ** 2) / FULL_SCALE)
 
     def batches(
-        self, rows: ArrayLike, batch_size: int = 64, shuffle: bool = True, seed: int = 0
+        self,
+        rows: ArrayLike,
+        batch_size: int = 64,
+        shuffle: bool = True,
+        seed: int = 0,
+        one_hot: bool = False,
     ) -> SliceBatches:
         """Return some slices as a Keras data set, to train on or to predict.
 
@@ -200,6 +205,9 @@ class SliceSet:
             the order of `rows` only with False.
         seed : int
             Decides the order of every epoch.
+        one_hot : bool
+            Whether a label is a row of zeros with a one at its genre, as losses that compare
+            probabilities want it, instead of a whole number.
 
         Returns
         -------
@@ -216,7 +224,7 @@ class SliceSet:
         positions = self._positions(rows)
         if len(positions) == 0:
             raise ValueError("no slices were chosen to make batches of: check `rows`")
-        return SliceBatches(self, positions, batch_size, shuffle, seed)
+        return SliceBatches(self, positions, batch_size, shuffle, seed, one_hot)
 
     def _positions(self, rows: ArrayLike) -> NDArray[np.intp]:
         rows = np.atleast_1d(np.asarray(rows))

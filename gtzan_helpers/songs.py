@@ -114,6 +114,8 @@ def train_models(
 def save_models(models: Models, folder: str | Path) -> None:
     """Save both networks and what belongs to them in a new folder, whole or not at all.
 
+    Their files load with Keras alone, without this package.
+
     Parameters
     ----------
     models : Models
@@ -128,6 +130,8 @@ def save_models(models: Models, folder: str | Path) -> None:
     -----
     Taught in notebooks/06_compare_and_use.ipynb.
     """
+    from .networks import with_keras_layers
+
     folder = Path(folder)
     taken = FileExistsError(f"{folder} exists already: name a new folder")
     if folder.exists():
@@ -144,7 +148,7 @@ def save_models(models: Models, folder: str | Path) -> None:
         unfinished = Path(temporary) / "models"
         unfinished.mkdir()
         models.dense.save(unfinished / "dense.keras")
-        models.cnn.save(unfinished / "cnn.keras")
+        with_keras_layers(models.cnn).save(unfinished / "cnn.keras")
         (unfinished / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         try:
             unfinished.rename(folder)
@@ -173,7 +177,7 @@ def load_models(folder: str | Path) -> Models:
     -----
     Taught in notebooks/06_compare_and_use.ipynb.
     """
-    from .networks import keras  # which also knows the layers of the CNN
+    from .networks import keras
 
     folder = Path(folder)
     try:

@@ -13,6 +13,7 @@ import pytest
 import scipy.signal
 import soundfile as sf
 
+from gtzan_helpers import networks
 from gtzan_helpers.networks import (
     LAYOUTS,
     QuickBatchNormalization,
@@ -421,3 +422,40 @@ def test_the_cnn_learns_from_quiet_slices_and_does_not_collapse_into_one_genre(s
     fit(network, batches, in_order, epochs=6, patience=6)
     predicted = network.predict(in_order, verbose=0).argmax(axis=1)
     assert np.mean(predicted == slices.labels(test)) > 0.9
+
+
+def test_batches_hold_one_hot_labels_where_a_loss_wants_them(slices: SliceSet):
+    numbers = slices.batches(np.arange(8), 4, shuffle=False)[1][1]
+    rows = slices.batches(np.arange(8), 4, shuffle=False, one_hot=True)[1][1]
+    assert rows.shape == (4, 2)
+    assert (rows.sum(axis=1) == 1).all() and (rows.argmax(axis=1) == numbers).all()
+
+
+def test_a_copy_of_keras_own_layers_loads_without_this_package(tmp_path: Path):
+    network = abdoli_cnn(1600, n_genres=3, amplitude=0.1)
+    copy = networks.with_keras_layers(network)
+    waveforms = np.random.default_rng(0).normal(0, 0.1, (4, 1600)).astype(np.float32)
+    expected = network.predict(waveforms, verbose=0)
+    assert copy.predict(waveforms, verbose=0) == pytest.approx(expected, abs=1e-5)
+    assert copy.optimizer.get_config() == network.optimizer.get_config()
+    copy.save(tmp_path / "cnn.keras")
+    np.save(tmp_path / "waveforms.npy", waveforms)
+    code = (
+        "import sys; sys.modules['gtzan_helpers'] = None; import keras, numpy as np\n"
+        "network = keras.models.load_model('cnn.keras')\n"
+        "np.save('elsewhere.npy', network.predict(np.load('waveforms.npy'), verbose=0))"
+    )
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    assert np.load(tmp_path / "elsewhere.npy") == pytest.approx(expected, abs=1e-5)
+
+
+def test_only_jax_on_a_cpu_takes_the_quicker_ways(monkeypatch: pytest.MonkeyPatch):
+    import jax
+
+    layer = networks.QuickConv1D(4, 8, strides=2)
+    waveform = np.random.default_rng(0).normal(size=(2, 100, 1)).astype(np.float32)
+    quick = np.array(layer(waveform))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert np.array(layer(waveform)) == pytest.approx(quick, abs=1e-5)
+    assert not networks._on_cpu_with_jax()
