@@ -69,7 +69,7 @@ def first_seed_done(tmp_path):
 def test_reference_training_goes_on_where_it_was_interrupted(first_seed_done, monkeypatch):
     trained = []
 
-    def score(tracks: pd.DataFrame, seed: int, epochs: int) -> list[dict[str, object]]:
+    def score(tracks: pd.DataFrame, seed: int, epochs: int, lists: None) -> list[dict]:
         trained.append(seed)
         return [dict.fromkeys(reference.COLUMNS, 0.5) | {"seed": seed, "tracks": 3}]
 
@@ -83,3 +83,17 @@ def test_reference_training_goes_on_where_it_was_interrupted(first_seed_done, mo
 def test_reference_results_of_other_tracks_are_not_mixed_in(first_seed_done):
     with pytest.raises(ValueError, match="on \\[3\\] tracks, and these are 100"):
         reference.table(pd.DataFrame(index=range(100)), out=first_seed_done)
+
+
+def test_reference_divides_the_whole_of_gtzan_by_the_fault_filtered_lists(tmp_path):
+    names = [f"{genre}.{number:05}" for genre in "abcdefghij" for number in range(100)]
+    for part, ending in (("train", "0"), ("valid", "1"), ("test", "2")):
+        listed = [f"{name[0]}/{name}.wav" for name in names if name.endswith(ending)]
+        (tmp_path / f"{part}_filtered.txt").write_text("\n".join(listed), encoding="utf-8")
+    genres = [name[0] for name in names]
+    tracks = pd.DataFrame({"track_id": names, "genre": genres, "artist": names})
+    by, parts = reference.divide(tracks, seed=0, lists=tmp_path)
+    assert by == reference.FAULT_FILTERED
+    sizes = {"train": 100, "validation": 100, "test": 100, "": 700}
+    assert parts.value_counts().to_dict() == sizes
+    assert reference.divide(tracks[:500], seed=0, lists=tmp_path)[0] == "artist"
