@@ -15,6 +15,7 @@ import pytest
 import soundfile as sf
 
 from gtzan_helpers.audio import AudioError, read_audio
+from gtzan_helpers.benchmarks import slices as benchmark
 from gtzan_helpers.slices import SliceSet, cut
 from gtzan_helpers.splits import split
 
@@ -301,3 +302,11 @@ def test_real_tracks_of_30_seconds_give_29_slices_or_28(real_data: Path):
     name, start = slices.table.loc[40, ["track_id", "start"]]
     by_hand = cut(read_audio(tracks.set_index("track_id").path[name]))[int(start)]
     np.testing.assert_array_equal(slices.samples([40])[0], by_hand)
+
+
+def test_the_benchmark_of_slices_counts_what_copies_would_take(tmp_path):
+    tracks = write_tracks(tmp_path, {f"rock.0000{place}": 5.0 for place in range(3)}, rate=22050)
+    result = benchmark.table(tracks).set_index("step")
+    copies = result.loc["every slice copied, float32", "MB"]
+    assert copies == pytest.approx(3 * 4 * 44100 * 4 / 2**20)
+    assert (result["slices_per_second"].dropna() > 0).all() and len(result) == 4

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-NAMES = ("checks", "cnn", "demo", "features", "leak", "lessons", "reference")
+NAMES = ("checks", "cnn", "demo", "features", "leak", "lessons", "reference", "slices")
 
 
 class Benchmarks(click.Group):

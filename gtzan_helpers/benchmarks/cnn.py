@@ -58,7 +58,7 @@ def table(
     }
     try:
         measured = [
-            (name, layers, *workers[name].submit(_training_time, plain, *work).result())
+            (name, layers, *workers[name].submit(training_time, plain, *work).result())
             for _ in range(rounds)
             for name in names
             for layers, plain in LAYERS.items()
@@ -98,7 +98,7 @@ def _choose_backend(name: str) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow is talkative
 
 
-def _training_time(
+def training_time(
     plain: bool, n_samples: int, batch_size: int, n_batches: int
 ) -> tuple[float, float]:
     """Return how long it takes to train on some batches, by the clock and in processor time."""
