@@ -3,6 +3,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import faults as faults
 from . import features as features
+from . import listening as listening
 from . import networks as networks
 from . import plots as plots
 from . import slices as slices
@@ -35,6 +36,9 @@ from .features import read_features as read_features
 from .features import track_features as track_features
 from .features import track_ids as track_ids
 from .features import write_features as write_features
+from .listening import Heard as Heard
+from .listening import choose_song as choose_song
+from .listening import classify_song as classify_song
 from .networks import abdoli_cnn as abdoli_cnn
 from .networks import dense_network as dense_network
 from .networks import fit as fit
@@ -43,8 +47,8 @@ from .plots import start_lesson as start_lesson
 from .slices import SliceSet as SliceSet
 from .slices import cut as cut
 from .songs import Models as Models
-from .songs import classify_song as classify_song
 from .songs import load_models as load_models
+from .songs import model_cards as model_cards
 from .songs import save_models as save_models
 from .songs import train_models as train_models
 from .splits import SplitError as SplitError

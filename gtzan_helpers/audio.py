@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,8 +117,9 @@ def decode(
             has = f"it lasts {sound.frames / sound.samplerate:.1f} s"
             raise AudioError(path, f"no audio at {offset:g} s, {has}", "start earlier")
         try:
-            sound.seek(first)
-            samples = sound.read(wanted, dtype="float32", always_2d=True)
+            with _without_notes(path):
+                sound.seek(first)
+                samples = sound.read(wanted, dtype="float32", always_2d=True)
         except sf.SoundFileError as error:
             raise AudioError(path, "damaged: it cannot be decoded to its end") from error
         missing = (wanted - len(samples)) / sound.samplerate
@@ -194,7 +198,8 @@ def _open(path: Path) -> sf.SoundFile:
     # Beside a file of this name, as macOS leaves them, libsndfile would open that one instead.
     shadowed = path.with_name(f"._{path.name}").is_file()
     try:
-        sound = sf.SoundFile(io.BytesIO(path.read_bytes()) if shadowed else path)
+        with _without_notes(path):
+            sound = sf.SoundFile(io.BytesIO(path.read_bytes()) if shadowed else path)
     except (sf.SoundFileError, TypeError) as error:  # TypeError: .raw, which has no header
         raise _not_audio(path) from error
     try:
@@ -203,6 +208,22 @@ def _open(path: Path) -> sf.SoundFile:
         sound.close()
         raise
     return sound
+
+
+@contextmanager
+def _without_notes(path: Path) -> Iterator[None]:
+    """Keep the MP3 decoder from writing notes to standard error: the errors here say it better."""
+    if path.suffix.lower() != ".mp3":
+        yield
+        return
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _refuse_broken(path: Path, sound: sf.SoundFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
@@ -14,6 +15,8 @@ from .benchmarks import benchmarks
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from . import songs
 
 LESSON_MEMORY = 1.5  # GB, the most that a lesson may take
 GIGABYTE = 2**30
@@ -30,26 +33,48 @@ main.add_command(benchmarks)
 @main.command()
 @click.argument("song", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", help="What to learn from: demo, mini, full or a folder of genres.")
-def classify(song: str, data: str | None) -> None:
+@click.option("--models", "folder", type=click.Path(), help="Folder written by save_models.")
+@click.option("--png", type=click.Path(dir_okay=False), help="Draw the figure into this file.")
+@click.option("--json", "numbers", type=click.Path(dir_okay=False), help="Write all numbers.")
+def classify(
+    song: str, data: str | None, folder: str | None, png: str | None, numbers: str | None
+) -> None:
     """Say what both networks make of SONG, as a whole and in its course.
 
-    The networks are trained once, on the demo or on GTZAN_DATA, and kept.
+    The networks are trained once, on the demo or on GTZAN_DATA, and kept; or loaded from a folder.
     """
-    from . import audio, datasets, songs, splits
+    from . import audio, cache, datasets, listening, plots, splits
 
     try:
         audio.read_header(song)  # a song that cannot be read is told before the training
-        tracks = datasets.load_tracks(data)
-        click.echo(f"Trained on {datasets.describe_source(tracks)}")
-        tracks = datasets.usable(tracks)
-        parts = splits.split(tracks, by=splits.strictest_split(tracks))
-        heard = songs.classify_song(song, songs.train_models(tracks, parts))
-    except (audio.AudioError, datasets.DatasetError, splits.SplitError) as error:
+        models = trained_models(data, folder)
+        click.echo(f"Trained on {models.trained_on}")
+        heard = listening.classify_song(song, models)
+        if png:
+            plots.start_lesson()  # the style of the course's figures
+            cache.write_atomically(png, heard.picture()[0])
+        if numbers:
+            cache.write_atomically(numbers, json.dumps(heard.as_dict(), indent=1) + "\n")
+    except (audio.AudioError, datasets.DatasetError, splits.SplitError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    for network, probabilities in heard.items():
-        best = probabilities.mean().nlargest(3)
-        verdict = ", ".join(f"{genre} {share:.0%}" for genre, share in best.items())
-        click.echo(f"\n{network}: {verdict}\n  {course_of(probabilities)}")
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+    *verdicts, strangeness = heard.verdicts()
+    for verdict, probabilities in zip(verdicts, heard.probabilities.values(), strict=True):
+        click.echo(f"\n{verdict}\n  {course_of(probabilities)}")
+    click.echo(f"\n{strangeness}")
+
+
+def trained_models(data: str | None, folder: str | None) -> songs.Models:
+    """Return networks from a folder, or trained on some data."""
+    from . import datasets, songs, splits
+
+    if folder:
+        if data:
+            raise click.UsageError("--models are trained already: leave out --data")
+        return songs.load_models(folder)
+    tracks = datasets.usable(datasets.load_tracks(data))
+    return songs.train_models(tracks, splits.split(tracks, by=splits.strictest_split(tracks)))
 
 
 def course_of(probabilities: pd.DataFrame) -> str:

@@ -242,6 +242,7 @@ def with_keras_layers(network: keras.Model) -> keras.Model:
     copy.set_weights(network.get_weights())
     if network.compiled:
         copy.compile_from_config(network.get_compile_config())
+        copy.optimizer.build(copy.trainable_variables)  # else loading it warns of those missing
     return copy
 
 

@@ -478,12 +478,49 @@ def probabilities(
     return ax
 
 
+def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> list[Axes]:
+    """Draw what several networks make of a song, one under the other, over the same time.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        As `probabilities` takes them.
+    title : str
+        Such as the song's name.
+
+    Returns
+    -------
+    list of Axes
+
+    Notes
+    -----
+    Taught in notebooks/06_compare_and_use.ipynb.
+    """
+    size = (8, 2.4 * len(tables))
+    axes = plt.subplots(len(tables), figsize=size, sharex=True, layout="constrained")[1]
+    axes, words = list(np.ravel(axes)), []
+    for ax, (name, table) in zip(axes, tables.items(), strict=True):
+        probabilities(table, title=f"{name}: {table.mean().idxmax()}", ax=ax)
+        words.append(spoken(ax.figure))
+    for ax in axes[:-1]:
+        ax.set_xlabel("")
+    if title:
+        axes[0].figure.suptitle(title, x=0.02, ha="left")
+    alt_text(axes, f"{title}: {' '.join(words)}")
+    return axes
+
+
+def spoken(figure: Figure) -> str:
+    """Return what `alt_text` said of a figure, or else the titles and labels of its axes."""
+    return getattr(figure, "_alt_text", "") or _titles(figure)
+
+
 def _figure_with_alt_text(figure: Figure, **_: object) -> tuple[dict, dict]:
     """Make the MIME bundle of a figure, its alternative text in the metadata."""
     from IPython.core.pylabtools import print_figure
 
     png = print_figure(figure, "png", base64=True, bbox_inches="tight")
-    text = getattr(figure, "_alt_text", "") or _titles(figure)
+    text = spoken(figure)
     return (
         {"image/png": png, "text/plain": f"<Figure: {text}>"},
         {"image/png": {"alt": text}} if text else {},

@@ -1,4 +1,4 @@
-"""Both networks, trained on the same tracks, and what they think of any song.
+"""Both networks, trained on the same tracks and kept together with all that belongs to them.
 
 Taught in notebooks/06_compare_and_use.ipynb.
 """
@@ -10,8 +10,10 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Mapping
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +21,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .audio import MISSING_SECONDS_ALLOWED, AudioError, read_audio, read_header
+from .audio import AudioError
 from .cache import cache_folder
-from .features import FEATURE_NAMES, extract_features, track_features, track_ids
+from .datasets import describe_source
+from .features import FEATURE_NAMES, extract_features, track_ids
 from .features import RECIPE as FEATURE_RECIPE
-from .slices import SliceSet, cut
+from .slices import SliceSet
 
 if TYPE_CHECKING:
     import keras
@@ -31,13 +34,14 @@ if TYPE_CHECKING:
 DENSE, CNN = "dense network", "1-D CNN"
 SAMPLE_RATE = 22050
 SLICE_SECONDS = 2.0
-# A song is read in pieces of this length, so that a long one needs no more memory.
-PIECE_SECONDS = 60.0
 DENSE_EPOCHS, DENSE_PATIENCE = 200, 20
 # Small, because few slices in large batches would leave the CNN few steps to learn in.
 CNN_BATCH = 32
 # Part of every saved network's name: raise it whenever training gives other networks.
-RECIPE = 2
+RECIPE = 3
+# What the numbers of a network may depend on.
+LIBRARIES = ("keras", "librosa", "numpy", "scipy")
+FILES = ("dense.keras", "cnn.keras", "known.npz")
 
 
 class Models(NamedTuple):
@@ -53,6 +57,13 @@ class Models(NamedTuple):
         Length of the tracks that the dense network learned from.
     card : DataFrame
         One row per network: parameters, epochs and seconds of training.
+    known : ndarray, shape (n_training_tracks, 57)
+        The features of the training tracks, as the dense network scales them.
+    distances : ndarray, shape (n_validation_tracks,)
+        How far each validation track's features lie from those of the nearest training track,
+        sorted: what is usual for music that the networks have not met.
+    trained_on : str
+        The tracks that they learned from, in words.
     """
 
     dense: keras.Model
@@ -60,6 +71,9 @@ class Models(NamedTuple):
     genres: list[str]
     track_seconds: float
     card: pd.DataFrame
+    known: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    trained_on: str = ""
 
 
 def train_models(
@@ -101,10 +115,11 @@ def train_models(
     if keep and (folder / "about.json").exists():
         return load_models(folder)
     genres = sorted(tracks["genre"].unique())
-    dense, about_dense = _train_dense(tracks, parts, genres, seed)
+    dense, about_dense, *neighbours = _train_dense(tracks, parts, genres, seed)
     cnn, about_cnn = _train_cnn(tracks, parts, genres, epochs, seed)
     card = pd.DataFrame.from_dict({DENSE: about_dense, CNN: about_cnn}, orient="index")
-    models = Models(dense, cnn, genres, float(tracks["seconds"].median()), card)
+    seconds, trained_on = float(tracks["seconds"].median()), describe_training(tracks, parts)
+    models = Models(dense, cnn, genres, seconds, card, *neighbours, trained_on)
     if keep:
         with suppress(FileExistsError):  # another program trained the same ones just now
             save_models(models, folder)
@@ -137,18 +152,14 @@ def save_models(models: Models, folder: str | Path) -> None:
     if folder.exists():
         raise taken
     folder.parent.mkdir(parents=True, exist_ok=True)
-    about = {
-        "genres": models.genres,
-        "features": FEATURE_NAMES,
-        "sample_rate": SAMPLE_RATE,
-        "track_seconds": models.track_seconds,
-        "card": models.card.to_dict("index"),
-    }
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         unfinished = Path(temporary) / "models"
         unfinished.mkdir()
         models.dense.save(unfinished / "dense.keras")
         with_keras_layers(models.cnn).save(unfinished / "cnn.keras")
+        np.savez(unfinished / "known.npz", known=models.known, distances=models.distances)
+        about = _about(models)
+        about["seal"] = _seal(about, unfinished)
         (unfinished / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         try:
             unfinished.rename(folder)
@@ -170,8 +181,14 @@ def load_models(folder: str | Path) -> Models:
     Raises
     ------
     ValueError
-        If the folder holds no models, or models for other features or another sample rate: a
-        network must not run on inputs that mean something else than those it was trained on.
+        If the folder holds no models, models for other features or another sample rate, or files
+        that do not belong together: a network must not run on inputs that mean something else
+        than those it was trained on, nor its answers be read in another order.
+
+    Warns
+    -----
+    UserWarning
+        If they were made with other versions of the libraries that their numbers depend on.
 
     Notes
     -----
@@ -180,76 +197,126 @@ def load_models(folder: str | Path) -> Models:
     from .networks import keras
 
     folder = Path(folder)
-    try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"{folder} holds no models: save some there with save_models") from error
-    if (about["features"], about["sample_rate"]) != (FEATURE_NAMES, SAMPLE_RATE):
-        raise ValueError(
-            f"the models in {folder} were made for other features or another sample rate than "
-            "this version of gtzan_helpers measures: train them again"
-        )
+    about = _read_about(folder)
+    with np.load(folder / "known.npz") as arrays:
+        known, distances = arrays["known"], arrays["distances"]
     return Models(
         keras.models.load_model(folder / "dense.keras"),
         keras.models.load_model(folder / "cnn.keras"),
         about["genres"],
         about["track_seconds"],
         pd.DataFrame.from_dict(about["card"], orient="index"),
+        known,
+        distances,
+        about["trained_on"],
     )
 
 
-def classify_song(
-    path: str | Path, models: Models, hop_seconds: float = 1.0
-) -> dict[str, pd.DataFrame]:
-    """Ask both networks for the genre of a song, from its beginning to its end.
-
-    The CNN hears slices of 2 seconds; the dense network gets the features of windows as long as
-    the tracks it learned from (of the whole song, if that is shorter), each overlapping the next
-    by half.
+def model_cards(models: Models, scores: Mapping[str, object] | None = None, by: str = "") -> str:
+    """Return a card for each network: what it is, what it learned from, and what it is not for.
 
     Parameters
     ----------
-    path : str or path
-        Any file that `read_audio` reads, of at least 2 seconds.
     models : Models
-    hop_seconds : float
-        Step from one slice of the CNN to the next, in seconds.
+    scores : mapping of a network's name to its score, optional
+        As from `accuracy_interval`, on tracks that had no part in the training.
+    by : str, optional
+        How the tracks were divided, as `split` calls it.
 
     Returns
     -------
-    dict of name to DataFrame
-        For each network a row per slice or window, indexed by its start in seconds, and a column
-        of probabilities per genre.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be read or is shorter than 2 seconds.
-    ValueError
-        If `hop_seconds` is not positive.
+    str
+        Markdown. The idea is that of M. Mitchell et al., "Model Cards for Model Reporting", 2019.
 
     Notes
     -----
     Taught in notebooks/06_compare_and_use.ipynb.
     """
-    seconds = read_header(path)[0]
-    if hop_seconds <= 0:
-        raise ValueError(f"hop_seconds is {hop_seconds:g}, but slices must move on")
-    if seconds < SLICE_SECONDS:
-        raise AudioError(
-            path, f"lasts {seconds:.1f} s", f"take at least {SLICE_SECONDS:g} s of a song"
-        )
-    # A file may hold a little less than its header says, as read_audio allows.
-    window = min(models.track_seconds, max(SLICE_SECONDS, seconds - MISSING_SECONDS_ALLOWED))
-    return {
-        DENSE: _hear(path, models.dense, models.genres, window, window / 2, _feature_rows),
-        CNN: _hear(path, models.cnn, models.genres, SLICE_SECONDS, hop_seconds, np.asarray),
+    inputs = {
+        DENSE: f"{len(FEATURE_NAMES)} features of {models.track_seconds:.0f} s of sound",
+        CNN: f"{SLICE_SECONDS:g} s of the waveform at {SAMPLE_RATE} Hz",
     }
+    undivided = "not told" if not by else f"by {by}"
+    cards = []
+    for name, row in models.card.iterrows():
+        score = f"{scores[name]} (test tracks; 95 % interval)" if scores else "not measured"
+        facts = {
+            "Input": inputs[name],
+            "Output": f"a probability for each of {', '.join(models.genres)}",
+            "Size": f"{row['parameters']:.0f} parameters, {row['epochs']:.0f} epochs of training",
+            "Data": models.trained_on,
+            "Split": undivided,
+            "Score": score,
+            "Limits": "It has one answer a time for music that may have several, knows no other "
+            "genre, and gives one to silence, speech and noise as well.",
+            "Not for": "labelling a catalogue, paying or ranking artists, or any decision about "
+            "people. It is made for learning how such networks work.",
+        }
+        lines = [f"**{name}**", "", *(f"- *{key}:* {text}" for key, text in facts.items())]
+        cards.append("\n".join(lines))
+    return "\n\n".join(cards)
+
+
+def _about(models: Models) -> dict[str, object]:
+    """Return all that is needed to use saved networks rightly, for a JSON file."""
+    return {
+        "genres": models.genres,
+        "features": FEATURE_NAMES,
+        "feature_recipe": FEATURE_RECIPE,
+        "sample_rate": SAMPLE_RATE,
+        "track_seconds": models.track_seconds,
+        "card": models.card.to_dict("index"),
+        "trained_on": models.trained_on,
+        "versions": {name: metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def _read_about(folder: Path) -> dict[str, object]:
+    """Read what `_about` told, and refuse models that are changed or would be used wrongly."""
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        recipe = [about["features"], about["feature_recipe"], about["sample_rate"]]
+        seal, versions = about.pop("seal"), about["versions"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{folder} holds no models: save some there with save_models") from error
+    if recipe != [FEATURE_NAMES, FEATURE_RECIPE, SAMPLE_RATE]:
+        raise ValueError(
+            f"the models in {folder} were made for other features or another sample rate than "
+            "this version of gtzan_helpers measures: train them again"
+        )
+    if seal != _seal(about, folder):
+        raise ValueError(
+            f"a file in {folder} is missing or was changed after the models were saved, so their "
+            "scaler or the order of genres may not fit: copy the whole folder again, or train again"
+        )
+    others = [f"{name} {version}" for name, version in versions.items() if not _same(name, version)]
+    if others:
+        warnings.warn(
+            f"the models in {folder} were made with {', '.join(others)}; other versions are "
+            "installed here, and answers may differ a little: to be sure, train them again",
+            stacklevel=3,
+        )
+    return about
+
+
+def _same(library: str, version: str) -> bool:
+    """Whether a library has this version here, apart from its bug fixes."""
+    return metadata.version(library).split(".")[:2] == version.split(".")[:2]
+
+
+def _seal(about: dict[str, object], folder: Path) -> str:
+    """Return a checksum over saved networks and what is told about them; "" if one is missing."""
+    seal = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name in FILES:
+        if not (folder / name).is_file():
+            return ""
+        seal.update((folder / name).read_bytes())
+    return seal.hexdigest()
 
 
 def _train_dense(
     tracks: pd.DataFrame, parts: pd.Series, genres: list[str], seed: int
-) -> tuple[keras.Model, dict[str, float]]:
+) -> tuple[keras.Model, dict[str, float], NDArray[np.float32], NDArray[np.float32]]:
     from .networks import dense_network, keras
 
     table = extract_features(tracks)
@@ -260,7 +327,36 @@ def _train_dense(
     network = dense_network(len(FEATURE_NAMES), len(genres))
     network.get_layer("scaler").adapt(inputs[part == "train"])
     data = [(inputs[part == name], labels[part == name]) for name in ("train", "validation")]
-    return network, _timed_fit(network, *data, epochs=DENSE_EPOCHS, patience=DENSE_PATIENCE)
+    about = _timed_fit(network, *data, epochs=DENSE_EPOCHS, patience=DENSE_PATIENCE)
+    known = scaled_features(network, inputs[part == "train"])
+    unmet = nearest_distances(known, scaled_features(network, inputs[part == "validation"]))
+    return network, about, known, np.sort(unmet)
+
+
+def scaled_features(network: keras.Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return features as the first layers of `dense_network` scale them: (n_tracks, n_features).
+
+    Each has mean 0 and variance 1 over the training tracks, and outliers are drawn in.
+    """
+    return np.arcsinh(np.asarray(network.get_layer("scaler")(features)))
+
+
+def nearest_distances(known: NDArray, others: NDArray) -> NDArray:
+    """Return how far each of some tracks is from the nearest known one, by scaled features."""
+    from sklearn.metrics import pairwise_distances_argmin_min
+
+    return pairwise_distances_argmin_min(others, known)[1]
+
+
+def describe_training(tracks: pd.DataFrame, parts: pd.Series) -> str:
+    """Say in two sentences which tracks networks learned from."""
+    counts = parts.value_counts()
+    artists = tracks.loc[(parts == "train").to_numpy(), "artist"]
+    known = f" by {artists.nunique()} artists" if (artists != "").all() else ""
+    return (
+        f"{describe_source(tracks)} Learned from {counts['train']} tracks{known}; "
+        f"{counts['validation']} others chose the best epoch."
+    )
 
 
 def _train_cnn(
@@ -295,46 +391,6 @@ def _timed_fit(network: keras.Model, training: object, validation: object, **opt
     seconds = time.perf_counter() - start
     parameters = sum(math.prod(weight.shape) for weight in network.trainable_weights)
     return {"parameters": parameters, "epochs": len(history), "seconds": seconds}
-
-
-def _hear(
-    path: str | Path,
-    network: keras.Model,
-    genres: list[str],
-    seconds: float,
-    hop_seconds: float,
-    inputs: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-) -> pd.DataFrame:
-    """Return a network's probabilities for each slice of a song, indexed by the slice's start."""
-    starts, probabilities = [], []
-    for start, slices in _pieces(path, seconds, hop_seconds):
-        starts.append(start + hop_seconds * np.arange(len(slices)))
-        probabilities.append(network.predict(inputs(slices), batch_size=64, verbose=0))
-    if not starts:
-        raise AudioError(path, f"holds less than the {seconds:.1f} s that its header promises")
-    index = pd.Index(np.concatenate(starts), name="start")
-    return pd.DataFrame(np.concatenate(probabilities), index, columns=genres)
-
-
-def _pieces(
-    path: str | Path, seconds: float, hop_seconds: float
-) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """Read a song piece by piece, and yield each piece's start in seconds and its slices."""
-    n_slices = max(1, int((PIECE_SECONDS - seconds) // hop_seconds) + 1)
-    length = (n_slices - 1) * hop_seconds + seconds
-    song_seconds, start = read_header(path)[0], 0.0
-    while song_seconds - start >= seconds:
-        # A hundredth of a second more than needed: rounding must not cost the last slice.
-        samples = read_audio(path, SAMPLE_RATE, start, length + 0.01)
-        if len(samples) < round(seconds * SAMPLE_RATE):
-            return
-        yield start, cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
-        start += n_slices * hop_seconds
-
-
-def _feature_rows(slices: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows = [track_features(samples, SAMPLE_RATE) for samples in slices]
-    return pd.DataFrame(rows)[FEATURE_NAMES].to_numpy(np.float32)
 
 
 def _fingerprint(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int) -> str:

@@ -1,8 +1,11 @@
-"""Two trained networks kept together, and what they say of a song."""
+"""Two networks trained on the same tracks, and kept together with what belongs to them."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,81 +13,10 @@ import pytest
 import soundfile
 
 import gtzan_helpers as gh
+from gtzan_helpers import songs
 from gtzan_helpers.songs import CNN, DENSE, Models
 
-GENRES = ["calm", "loud"]
 RATE = 22050
-
-
-@pytest.fixture(scope="module")
-def models() -> Models:
-    """Networks of the right shapes that were never trained; the CNN says how loud a slice is."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    dense = keras.Sequential([keras.Input((57,)), keras.layers.Dense(2, activation="softmax")])
-    loudness = keras.layers.Lambda(lambda x: keras.ops.std(x, axis=1, keepdims=True))
-    inputs = keras.Input((2 * RATE,))
-    share = loudness(inputs)
-    cnn = keras.Model(inputs, keras.layers.Concatenate()([1 - share, share]))
-    card = pd.DataFrame({"parameters": [116, 0]}, index=[DENSE, CNN])
-    return Models(dense, cnn, GENRES, 10.0, card)
-
-
-def write_song(path: Path, seconds: float, rate: int = RATE, channels: int = 1) -> Path:
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (round(seconds * rate), channels))
-    soundfile.write(path, noise, rate)
-    return path
-
-
-def test_each_network_answers_from_beginning_to_end(models: Models, tmp_path: Path) -> None:
-    answers = gh.classify_song(write_song(tmp_path / "song.wav", 25), models)
-    assert answers[CNN].index.tolist() == [float(second) for second in range(24)]
-    assert answers[DENSE].index.tolist() == [0.0, 5.0, 10.0, 15.0]
-    assert all(table.columns.tolist() == GENRES for table in answers.values())
-
-
-def test_a_long_song_is_heard_without_gaps_between_the_pieces_it_is_read_in(
-    models: Models, tmp_path: Path
-) -> None:
-    loud_at = 61
-    samples = np.zeros(130 * RATE)
-    samples[loud_at * RATE : (loud_at + 2) * RATE] = np.tile([0.9, -0.9], RATE)
-    soundfile.write(tmp_path / "song.wav", samples, RATE)
-    heard = gh.classify_song(tmp_path / "song.wav", models)[CNN]["loud"]
-    assert heard.index.tolist() == [float(second) for second in range(129)]
-    assert heard.idxmax() == loud_at
-    assert heard[loud_at] == pytest.approx(0.9, abs=0.01)
-    assert (heard.drop([loud_at - 1, loud_at, loud_at + 1]) < 0.01).all()
-
-
-@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (8000, 1), (96000, 6)])
-def test_any_rate_and_number_of_channels_will_do(
-    models: Models, tmp_path: Path, rate: int, channels: int
-) -> None:
-    song = write_song(tmp_path / "song.wav", 5, rate, channels)
-    answers = gh.classify_song(song, models)
-    assert len(answers[CNN]) == 4
-    assert len(answers[DENSE]) == 1
-    assert np.isfinite(answers[DENSE]).all(axis=None)
-
-
-def test_a_song_shorter_than_a_slice_is_refused_by_name(models: Models, tmp_path: Path) -> None:
-    song = write_song(tmp_path / "jingle.wav", 0.5)
-    with pytest.raises(gh.AudioError, match=r"jingle\.wav: lasts 0\.5 s; take at least 2 s"):
-        gh.classify_song(song, models)
-
-
-def test_two_seconds_are_enough(models: Models, tmp_path: Path) -> None:
-    answers = gh.classify_song(write_song(tmp_path / "song.wav", 2), models)
-    assert [len(table) for table in answers.values()] == [1, 1]
-
-
-def test_a_text_file_named_mp3_is_refused_by_name(models: Models, tmp_path: Path) -> None:
-    song = tmp_path / "song.mp3"
-    song.write_text("la la la")
-    with pytest.raises(gh.AudioError, match=r"song\.mp3"):
-        gh.classify_song(song, models)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +58,9 @@ def test_the_same_networks_are_loaded_when_nothing_has_changed(
     song = tracks["path"].iloc[0]
     first, second = gh.classify_song(song, models), gh.classify_song(song, again)
     for name in (DENSE, CNN):
-        np.testing.assert_allclose(first[name], second[name], atol=1e-6)
+        np.testing.assert_allclose(first.probabilities[name], second.probabilities[name], atol=1e-6)
+    assert first.strangeness == pytest.approx(second.strangeness)
+    assert again.trained_on == models.trained_on
 
 
 def test_models_for_other_features_are_refused(
@@ -140,16 +74,70 @@ def test_models_for_other_features_are_refused(
         gh.load_models(folder)
 
 
+def test_a_model_from_another_folder_is_refused_beside_these_genres(
+    trained: tuple[pd.DataFrame, pd.Series, Models], tmp_path: Path
+) -> None:
+    models = trained[2]
+    gh.save_models(models, tmp_path / "here")
+    gh.save_models(models._replace(dense=gh.dense_network(57, 2)), tmp_path / "there")
+    shutil.copy(tmp_path / "there" / "dense.keras", tmp_path / "here")
+    with pytest.raises(ValueError, match="changed after the models were saved"):
+        gh.load_models(tmp_path / "here")
+    (tmp_path / "there" / "cnn.keras").unlink()
+    with pytest.raises(ValueError, match="is missing or was changed"):
+        gh.load_models(tmp_path / "there")
+
+
+def test_genres_put_in_another_order_are_noticed(
+    trained: tuple[pd.DataFrame, pd.Series, Models], tmp_path: Path
+) -> None:
+    gh.save_models(trained[2], tmp_path / "models")
+    about = tmp_path / "models" / "about.json"
+    told = json.loads(about.read_text())
+    about.write_text(json.dumps(told | {"genres": told["genres"][::-1]}))
+    with pytest.raises(ValueError, match="order of genres may not fit"):
+        gh.load_models(tmp_path / "models")
+
+
+def test_models_made_with_another_librosa_are_loaded_with_a_warning(
+    trained: tuple[pd.DataFrame, pd.Series, Models],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(songs, "metadata", SimpleNamespace(version=lambda name: "0.1.0"))
+    gh.save_models(trained[2], tmp_path / "models")
+    monkeypatch.undo()
+    with pytest.warns(UserWarning, match=r"made with keras 0\.1\.0, librosa 0\.1\.0"):
+        gh.load_models(tmp_path / "models")
+
+
+def test_the_cards_tell_data_split_score_and_limits(
+    trained: tuple[pd.DataFrame, pd.Series, Models],
+) -> None:
+    models = trained[2]
+    score = gh.accuracy_interval(["high", "low"], ["high", "low"])
+    cards = gh.model_cards(models, {DENSE: score, CNN: score}, by="track")
+    assert cards.count("accuracy 1.00") == 2
+    assert cards.count("by track") == 2
+    for fact in ("57 features of 2 s", "high, low", "Learned from 2 tracks", "Not for"):
+        assert fact in cards
+    assert "not measured" in gh.model_cards(models)
+
+
+def test_what_is_usual_for_unmet_music_is_measured_on_the_validation_tracks(
+    trained: tuple[pd.DataFrame, pd.Series, Models],
+) -> None:
+    models = trained[2]
+    assert models.known.shape == (2, 57)
+    assert models.distances.shape == (2,)
+    assert (models.distances > 0).all()
+
+
 def test_saved_models_are_never_overwritten(
     trained: tuple[pd.DataFrame, pd.Series, Models], tmp_path: Path
 ) -> None:
     with pytest.raises(FileExistsError, match="exists already"):
         gh.save_models(trained[2], tmp_path)
-
-
-def test_slices_that_do_not_move_on_are_refused(models: Models, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must move on"):
-        gh.classify_song(write_song(tmp_path / "song.wav", 3), models, hop_seconds=0)
 
 
 def test_a_folder_without_models_is_named(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=\s]+")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 MEMORY_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 
 
@@ -169,10 +170,14 @@ def store_outputs(one: Run, path: Path) -> None:
 
 
 def normalise(notebook: NotebookNode) -> None:
-    """Drop the metadata that changes from run to run and from editor to editor."""
+    """Drop what changes from run to run and from editor to editor: metadata, and widgets."""
     notebook.metadata = METADATA
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        for output in cell.get("outputs", []):
+            # A widget lives as long as its kernel; what is stored could not be pressed.
+            if output.get("data", {}).pop(WIDGET, None):
+                output.data["text/plain"] = "(Run this cell, and a button appears here.)"
 
 
 def faults(notebook: NotebookNode) -> list[str]:
