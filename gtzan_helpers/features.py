@@ -445,6 +445,14 @@ def _measure_in_parallel(
     workers = Parallel(n_jobs=n_jobs if len(paths) > 1 else 1, return_as="generator")
     outcomes = workers(delayed(_measure_file)(path, piece_seconds) for path in paths)
     yield from tqdm(outcomes, total=len(paths), desc="measuring tracks", leave=False)
+    _end_idle_processes()
+
+
+def _end_idle_processes() -> None:
+    """End joblib's processes, which would wait for more work in 300 MB each."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=False)
 
 
 def _measure_file(path: Path, piece_seconds: float | None) -> Measured | Exception:

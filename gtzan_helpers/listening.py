@@ -257,22 +257,20 @@ def _hear(
     listen: Callable[[NDArray[np.float32]], NDArray | pd.DataFrame],
 ) -> pd.DataFrame:
     """Return what a function makes of each slice of a song, indexed by the slice's start."""
-    starts, rows, loudest = [], [], 0.0
-    for start, slices in _pieces(path, seconds, hop_seconds):
-        starts.append(start + hop_seconds * np.arange(len(slices)))
+    rows, loudest = [], 0.0
+    for slices in _pieces(path, seconds, hop_seconds):
         rows.append(pd.DataFrame(listen(slices)))
         loudest = max(loudest, float(np.abs(slices).max()))
-    if not starts:
+    if not rows:
         raise AudioError(path, f"holds less than the {seconds:.1f} s that its header promises")
     if loudest < SILENT:
         raise AudioError(path, "is silent from beginning to end", "choose one that sounds")
-    return pd.concat(rows).set_index(pd.Index(np.concatenate(starts), name="start"))
+    table = pd.concat(rows)
+    return table.set_index(pd.Index(hop_seconds * np.arange(len(table)), name="start"))
 
 
-def _pieces(
-    path: str | Path, seconds: float, hop_seconds: float
-) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """Read a song piece by piece, and yield each piece's start in seconds and its slices."""
+def _pieces(path: str | Path, seconds: float, hop_seconds: float) -> Iterator[NDArray[np.float32]]:
+    """Read a song piece by piece, and yield the slices of each, all `hop_seconds` apart."""
     n_slices = max(1, int((PIECE_SECONDS - seconds) // hop_seconds) + 1)
     length = (n_slices - 1) * hop_seconds + seconds
     song_seconds = read_header(path)[0]
@@ -282,7 +280,7 @@ def _pieces(
         samples = read_audio(path, SAMPLE_RATE, float(start), length + 0.01)
         if len(samples) < round(seconds * SAMPLE_RATE):
             return
-        yield float(start), cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
+        yield cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
 
 
 def _feature_rows(slices: NDArray[np.float32]) -> pd.DataFrame:

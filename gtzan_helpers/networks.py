@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from .cache import cache_folder
-from .memory import keep_freed_memory
+from .memory import keep_freed_memory, return_freed_memory
 
 # Both must be settled before Keras is imported: it chooses its backend, and JAX starts threads.
 keep_freed_memory()
@@ -383,6 +383,7 @@ def fit(
             callbacks=[stop, _progress(bar)],
             verbose=0,
         )
+    return_freed_memory()
     table = pd.DataFrame(history.history)[["loss", "accuracy", "val_loss", "val_accuracy"]]
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table

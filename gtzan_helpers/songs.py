@@ -36,9 +36,9 @@ SAMPLE_RATE = 22050
 SLICE_SECONDS = 2.0
 DENSE_EPOCHS, DENSE_PATIENCE = 200, 20
 # Small, because few slices in large batches would leave the CNN few steps to learn in.
-CNN_BATCH = 32
+CNN_BATCH = 16
 # Part of every saved network's name: raise it whenever training gives other networks.
-RECIPE = 3
+RECIPE = 4
 # What the numbers of a network may depend on.
 LIBRARIES = ("keras", "librosa", "numpy", "scipy")
 FILES = ("dense.keras", "cnn.keras", "known.npz")
@@ -77,7 +77,7 @@ class Models(NamedTuple):
 
 
 def train_models(
-    tracks: pd.DataFrame, parts: pd.Series, epochs: int = 4, seed: int = 0, keep: bool = True
+    tracks: pd.DataFrame, parts: pd.Series, epochs: int = 2, seed: int = 0, keep: bool = True
 ) -> Models:
     """Train the dense network and the CNN on the same tracks, or load them if that was done.
 

@@ -105,8 +105,9 @@ def run_lesson(path: Path | str, on_cell: Callable[[int, int], Any] | None = Non
     Returns
     -------
     Run
-        `seconds` includes the start of the kernel. `peak_megabytes` is the largest resident
-        memory of the kernel and its children together, looked at ten times a second.
+        `seconds` go from the start of the kernel to the end of the last cell. `peak_megabytes` is
+        the largest resident memory of the kernel and its children together, looked at ten times a
+        second.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def run_lesson(path: Path | str, on_cell: Callable[[int, int], Any] | None = Non
             if on_cell:
                 on_cell(number, len(code_cells))
             _run_cell(client, cell, number, path.stem)
-    seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start
     return Run(path.stem, seconds, peak() / MEGABYTE, headline(notebook), notebook)
 
 
