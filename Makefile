@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z]*\):.*##/make \1 —/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##/make \1 —/p' Makefile
 
 course: .venv/installed  ## run every lesson and render the course as a site
 	@$(RUN) tools/course.py run
@@ -13,6 +13,10 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) -m ruff format --check .
 	$(RUN) tools/sync.py --check
 	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest --nbval-lax tests notebooks
+
+browser-test: .venv/installed  ## run lesson 6 in JupyterLab in Chromium, as a reader would
+	$(RUN) -m pip install --quiet -c constraints.txt -e ".[browser,lab,test]"
+	$(RUN) -m pytest -m browser tests/test_browser.py
 
 lab: .venv/installed  ## open the lessons in JupyterLab
 	$(RUN) -m jupyter lab notebooks
@@ -35,4 +39,4 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test lab notebooks demo lock clean
+.PHONY: help course test browser-test lab notebooks demo lock clean

@@ -1,0 +1,174 @@
+"""Lesson 6 in a real JupyterLab, in a real browser: run to its end, looked at, listened to.
+
+It needs Chromium or Chrome; `make browser-test` runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSON = "06_compare_and_use.ipynb"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+MINUTE = 60_000  # in the milliseconds that Playwright counts in
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a JupyterLab on a copy of the lesson without its outputs."""
+    folder = tmp_path_factory.mktemp("lab")
+    lesson = json.loads((ROOT / "notebooks" / LESSON).read_text(encoding="utf-8"))
+    for cell in lesson["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    (folder / LESSON).write_text(json.dumps(lesson), encoding="utf-8")
+    # Outside the window JupyterLab would leave cells out of the page, and out of these tests.
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {
+        "ServerApp.port": port,
+        "ServerApp.root_dir": folder,
+        "ServerApp.token": "",
+        "ServerApp.open_browser": False,
+        "ServerApp.allow_root": True,
+        "LabApp.expose_app_in_browser": True,
+        "LabApp.news_url": "",
+    }
+    command = [sys.executable, "-m", "jupyter", "lab", *(f"--{k}={v}" for k, v in options.items())]
+    home = {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "TQDM_DISABLE": "1"}
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(f"{address}/api/status", server, folder / "log")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.5)
+    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def page(lab: str) -> Iterator[object]:
+    """The lesson in the browser, after all of its cells were run."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, "install Chromium or Chrome: none of " + ", ".join(BROWSERS) + " was found"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=QUIET, chromium_sandbox=False
+        )
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.goto(f"{lab}/lab/tree/{LESSON}", timeout=2 * MINUTE)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=2 * MINUTE)
+        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
+        page.wait_for_function(
+            "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"
+            "?.connectionStatus == 'connected'",
+            timeout=MINUTE,
+        )
+        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')", None)
+        yield page
+        browser.close()
+
+
+def outputs(page: object) -> list[dict]:
+    """Return what the page's notebook holds: count, outputs and errors of each code cell."""
+    return page.evaluate(
+        "window.jupyterapp.shell.currentWidget.model.toJSON().cells"
+        ".filter(cell => cell.cell_type == 'code')"
+    )
+
+
+def test_all_cells_run_without_an_error(page: object) -> None:
+    cells = outputs(page)
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    kinds = {output["output_type"] for cell in cells for output in cell["outputs"]}
+    assert kinds and "error" not in kinds
+
+
+def test_figures_are_seen(page: object) -> None:
+    stored = json.loads((ROOT / "notebooks" / LESSON).read_text(encoding="utf-8"))
+    n_figures = sum(
+        "image/png" in output.get("data", {})
+        for cell in stored["cells"]
+        for output in cell.get("outputs", [])
+    )
+    widths = page.eval_on_selector_all(
+        ".jp-OutputArea img", "all => all.filter(one => one.complete).map(one => one.naturalWidth)"
+    )
+    assert len(widths) >= n_figures + 1  # and the one of the song
+    assert min(widths) > 300
+
+
+def test_every_player_plays(page: object) -> None:
+    played = page.eval_on_selector_all(
+        ".jp-OutputArea audio",
+        """async all => {
+            const seconds = [];
+            for (const one of all) {
+                one.muted = true;
+                await one.play();
+                await new Promise(done => setTimeout(done, 1000));
+                one.pause();
+                seconds.push([one.currentTime, one.duration]);
+            }
+            return seconds;
+        }""",
+    )
+    assert len(played) >= 3
+    assert all(0.1 < now <= duration <= 10.1 for now, duration in played)
+
+
+def test_a_song_can_be_chosen_with_the_button(page: object, tmp_path: Path) -> None:
+    song = tmp_path / "my song.wav"
+    seconds = np.arange(6 * 22050) / 22050
+    beeps = np.sin(2 * np.pi * 220 * seconds) * (seconds % 0.5 < 0.2)
+    soundfile.write(song, 0.3 * beeps, 22050)
+    before = page.locator(".jp-OutputArea audio").count()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a song").click()
+    chooser.value.set_files(song)
+    page.get_by_text("my song.wav").first.wait_for(timeout=2 * MINUTE)
+    assert page.locator(".jp-OutputArea audio").count() == before + 1
+    assert page.locator('.jp-OutputArea img[alt^="my song.wav: dense network: "]').count() == 1
