@@ -15,7 +15,6 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest --nbval-lax tests notebooks
 
 browser-test: .venv/installed  ## run lesson 6 in JupyterLab in Chromium, as a reader would
-	$(RUN) -m pip install --quiet -c constraints.txt -e ".[browser,lab,test]"
 	$(RUN) -m pytest -m browser tests/test_browser.py
 
 lab: .venv/installed  ## open the lessons in JupyterLab

@@ -48,7 +48,7 @@ def install():
     fresh = ["--clear"] if UNFINISHED.exists() else []  # an interrupted one may be half there
     subprocess.check_call([sys.executable, "-m", "venv", *fresh, str(VENV)])
     UNFINISHED.touch()
-    run_pip("install", "-c", "constraints.txt", "-e", ".[lab,course,test,demo]")
+    run_pip("install", "-c", "constraints.txt", "-e", ".[lab,course,test,demo,browser]")
     UNFINISHED.unlink()
     INSTALLED.touch()
 
