@@ -25,6 +25,7 @@ from .evaluation import commonest_confusions as commonest_confusions
 from .evaluation import genre_report as genre_report
 from .evaluation import paired_difference as paired_difference
 from .evaluation import vote as vote
+from .exercises import check_answer as check_answer
 from .faults import check_tracks as check_tracks
 from .faults import usable as usable
 from .features import FEATURE_COLUMNS as FEATURE_COLUMNS

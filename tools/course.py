@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from exercises import for_students
 
 from gtzan_helpers.benchmarks.lessons import LessonError, Run, lesson_paths, run_lesson, summary
 from gtzan_helpers.cache import write_atomically
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+SOLUTIONS = NOTEBOOKS / "solutions"
+EXERCISES = NOTEBOOKS / "exercises"
 DOCS = ROOT / "docs"
 BUILD = ROOT / "build"
 LARGEST_NOTEBOOK = 2_000_000  # bytes
@@ -33,6 +36,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+KEPT = ("tags", "nbgrader")  # what a cell's metadata may hold
 EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=\s]+")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MEMORY_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
@@ -52,7 +56,7 @@ def run() -> None:
         work = Path(temporary)
         source = work / "source"
         shutil.copytree(DOCS, source)
-        runs = run_all(lesson_paths(NOTEBOOKS), lambda one: save_executed(one, source))
+        runs = run_all(lesson_paths(NOTEBOOKS), lambda one, _: save_executed(one, source))
         click.echo("Rendering the site …")
         render(source, work / "site", work / "doctrees")
         put_in_place(source / "notebooks", BUILD / "lessons", work)
@@ -63,11 +67,14 @@ def run() -> None:
 @main.command()
 @click.argument("notebooks", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def store(notebooks: tuple[Path, ...]) -> None:
-    """Execute lessons on the demo and store their outputs in place (all, or those named)."""
+    """Execute lessons and exercises on the demo, and store their outputs in place.
+
+    All of them, or those named. The students' notebooks follow from the solutions.
+    """
     for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
         os.environ.pop(name, None)
-    paths = {path.stem: path for path in notebooks or lesson_paths(NOTEBOOKS)}
-    run_all(paths.values(), lambda one: store_outputs(one, paths[one.lesson]))
+    paths = notebooks or [*lesson_paths(NOTEBOOKS), *lesson_paths(SOLUTIONS)]
+    run_all(paths, store_outputs)
 
 
 def describe_data() -> None:
@@ -83,7 +90,7 @@ def describe_data() -> None:
         click.echo(f"left out: {track.track_id} ({track.path}): {track.problem}")
 
 
-def run_all(paths: Iterable[Path], afterwards: Callable[[Run], None]) -> list[Run]:
+def run_all(paths: Iterable[Path], afterwards: Callable[[Run, Path], None]) -> list[Run]:
     """Run lessons one after the other, showing how far they are; stop at the first failure."""
     runs = []
     for path in paths:
@@ -94,7 +101,7 @@ def run_all(paths: Iterable[Path], afterwards: Callable[[Run], None]) -> list[Ru
             sys.exit(f"\n{error}")
         start = "\r\033[K" if sys.stdout.isatty() else ""
         click.echo(f"{start}{path.stem}  {runs[-1].seconds:.0f} s")
-        afterwards(runs[-1])
+        afterwards(runs[-1], path)
     return runs
 
 
@@ -167,13 +174,16 @@ def store_outputs(one: Run, path: Path) -> None:
     mode = path.stat().st_mode
     write_atomically(path, text)
     path.chmod(mode)
+    if path.resolve().parent == SOLUTIONS:
+        students = nbformat.writes(for_students(one.notebook)) + "\n"
+        write_atomically(EXERCISES / path.name, students)
 
 
 def normalise(notebook: NotebookNode) -> None:
     """Drop what changes from run to run and from editor to editor: metadata, and widgets."""
     notebook.metadata = METADATA
     for cell in notebook.cells:
-        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        cell.metadata = {key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)}
         for output in cell.get("outputs", []):
             # A widget lives as long as its kernel; what is stored could not be pressed.
             if output.get("data", {}).pop(WIDGET, None):

@@ -135,7 +135,7 @@ def wanted(root: Path = ROOT) -> dict[Path, bytes]:
     texts = {
         root / "environment.yml": environment(root),
         root / "README.md": readme(root),
-        **{path: lesson(path, root) for path in sorted((root / "notebooks").glob("0*.ipynb"))},
+        **{path: lesson(path, root) for path in sorted((root / "notebooks").rglob("0*.ipynb"))},
     }
     files = {path: text.encode("utf-8") for path, text in texts.items()}
     return files | {root / "docs" / "picture.png": picture(root)[0]}
