@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import course
 import exercises
 import nbformat
+import pandas as pd
 import pytest
 import sync
 from nbformat.v4 import new_notebook
@@ -227,3 +232,65 @@ def test_a_page_of_the_site_folds_solutions_and_leaves_checks_out(solutions):
     assert tags["hide-input"] == tags["remove-cell"] == len(checks_of(solutions))
     assert not any("BEGIN SOLUTION" in cell.source for cell in page.cells)
     assert not any(exercises.is_mistake(cell) for cell in page.cells)
+
+
+# Marking
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory) -> dict[str, object]:
+    """A real nbgrader course: marks of a solved, an unsolved and a half-solved submission."""
+    folder = tmp_path_factory.mktemp("nbgrader")
+    shutil.copy(exercises.NBGRADER_CONFIG, folder)
+    for stem in STEMS:
+        (folder / "source" / stem).mkdir(parents=True)
+        shutil.copy(NOTEBOOKS / "solutions" / f"{stem}.ipynb", folder / "source" / stem)
+    for stem in STEMS:
+        nbgrader(folder, "generate_assignment", stem)
+    lesson = STEMS[0]
+    released = nbformat.read(folder / "release" / lesson / f"{lesson}.ipynb", as_version=4)
+    for student, n_solved in (("solved", 9), ("half", 3), ("unsolved", 0)):
+        place = folder / "submitted" / student / lesson
+        place.mkdir(parents=True)
+        nbformat.write(solved(released, lesson, n_solved), place / f"{lesson}.ipynb")
+    nbgrader(folder, "autograde", lesson)
+    nbgrader(folder, "export")
+    grades = pd.read_csv(folder / "grades.csv").query("assignment == @lesson")
+    return grades.set_index("student_id")[["score", "max_score"]].T.to_dict("list") | {
+        "released": sorted(path.stem for path in (folder / "release").glob("*/*.ipynb")),
+        "text": "\n".join(cell.source for cell in released.cells),
+    }
+
+
+def nbgrader(folder: Path, *arguments: str) -> None:
+    """Run an nbgrader command as a teacher does: in the course's folder, environment active."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    environment = os.environ | {"PATH": path, "HOME": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def solved(released: nbformat.NotebookNode, stem: str, n_solved: int) -> nbformat.NotebookNode:
+    """Return a released notebook with the first exercises solved."""
+    solutions = nbformat.read(NOTEBOOKS / "solutions" / f"{stem}.ipynb", as_version=4)
+    answers = {c.id: c.source for c in solutions.cells if exercises.is_solution(c)}
+    submission = copy.deepcopy(released)
+    stubs = [cell for cell in submission.cells if exercises.is_solution(cell)]
+    for cell in stubs[:n_solved]:
+        cell.source = answers[cell.id]
+    return submission
+
+
+def test_nbgrader_releases_every_lesson_without_solutions_and_mistakes(marked):
+    assert marked["released"] == STEMS
+    assert "SOLUTION" not in marked["text"] and "Typical mistake" not in marked["text"]
+    assert marked["text"].count("# your code here") >= 5
+
+
+def test_nbgrader_marks_what_is_solved_and_nothing_else(marked):
+    lesson = nbformat.read(NOTEBOOKS / "solutions" / f"{STEMS[0]}.ipynb", as_version=4)
+    points = [check.metadata.nbgrader.points for check in checks_of(lesson)]
+    assert marked["solved"] == [sum(points), sum(points)]
+    assert marked["half"] == [sum(points[:3]), sum(points)]
+    assert marked["unsolved"] == [0, sum(points)]
