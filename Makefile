@@ -17,11 +17,17 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 browser-test: .venv/installed  ## run lesson 6 in JupyterLab in Chromium, as a reader would
 	$(RUN) -m pytest -m browser tests/test_browser.py
 
+offline-test: .venv/installed  ## make the offline kit and start it with the network switched off
+	$(RUN) -m pytest -m offline tests/test_offline_kit.py
+
 lab: .venv/installed  ## open the lessons in JupyterLab
 	$(RUN) -m jupyter lab notebooks
 
 notebooks: .venv/installed  ## run the lessons in place and store their outputs
 	@$(RUN) tools/course.py store
+
+offline-kit: .venv/installed  ## gather wheels, notebooks and a start script for a class without a network
+	@$(RUN) tools/offline_kit.py
 
 demo: .venv/installed  ## make the demo tracks again
 	$(RUN) -m gtzan_helpers.demo.make_demo
@@ -38,4 +44,4 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test browser-test lab notebooks demo lock clean
+.PHONY: help course test browser-test lab notebooks offline-kit offline-test demo lock clean
