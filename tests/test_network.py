@@ -1,0 +1,37 @@
+"""Real downloads, against their checksums: make network-test."""
+
+from __future__ import annotations
+
+import pytest
+
+import gtzan_helpers as gh
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+
+
+def test_sturms_index_names_the_artists_of_gtzan():
+    index = gh.read_index(gh.fetch_index())
+    assert len(index) > 900
+
+
+def test_the_mini_data_set_arrives_whole():
+    tracks = gh.load_tracks("mini")
+    assert len(tracks) == 100
+    assert (tracks["problem"] == "").all()
+    assert tracks["genre"].nunique() == 10
+
+
+def test_the_fault_filtered_lists_are_there():
+    tracks = gh.load_tracks("mini")
+    assert set(gh.split(tracks, by="fault-filtered")) <= {
+        "train",
+        "validation",
+        "test",
+        "unused",
+        "",
+    }
