@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -25,6 +26,9 @@ extensions = ["myst_nb"]
 myst_enable_extensions = ["dollarmath", "substitution"]
 nb_execution_mode = "off"
 nb_number_source_lines = False
+nb_code_prompt_show = "Show the solution"
+nb_code_prompt_hide = "Hide the solution"
+myst_heading_anchors = 3
 
 html_theme = "sphinx_book_theme"
 html_title = project
@@ -53,16 +57,22 @@ html_theme_options = {
 
 
 def list_lessons(app: Sphinx, config: Config) -> None:
-    """Give the pages a table of the lessons, `{{ lessons }}`: title and minutes."""
+    """Give the pages a table of the lessons, `{{ lessons }}`: minutes, seconds and memory."""
     import nbformat
 
-    lines = ["| lesson | minutes |", "|---|---|"]
+    measured = Path(app.srcdir, "lessons.json")
+    costs = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else {}
+    lines = ["| lesson | minutes | code runs for | memory |", "|---|---|---|---|"]
     for path in sorted(Path(app.srcdir, "notebooks").glob("0*.ipynb")):
         opening = nbformat.read(path, as_version=4).cells[0].source
         title = re.search(r"^# (.+)$", opening, re.MULTILINE)
         minutes = re.search(r"About (\d+) minutes", opening)
         name = title[1] if title else path.stem
-        lines.append(f"| [{name}](notebooks/{path.name}) | {minutes[1] if minutes else ''} |")
+        cost = costs.get(path.stem, {"seconds": "", "memory": ""})
+        lines.append(
+            f"| [{name}](notebooks/{path.name}) | {minutes[1] if minutes else ''} "
+            f"| {cost['seconds']} | {cost['memory']} |"
+        )
     config.myst_substitutions = {"lessons": "\n".join(lines)}
 
 

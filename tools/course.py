@@ -6,6 +6,7 @@ python tools/course.py store    # `make notebooks`
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from exercises import for_students
+from exercises import for_site, for_students
 
 from gtzan_helpers.benchmarks.lessons import LessonError, Run, lesson_paths, run_lesson, summary
 from gtzan_helpers.cache import write_atomically
@@ -57,6 +58,8 @@ def run() -> None:
         source = work / "source"
         shutil.copytree(DOCS, source)
         runs = run_all(lesson_paths(NOTEBOOKS), lambda one, _: save_executed(one, source))
+        save_exercises(source)
+        save_costs(runs, source)
         click.echo("Rendering the site …")
         render(source, work / "site", work / "doctrees")
         put_in_place(source / "notebooks", BUILD / "lessons", work)
@@ -116,13 +119,39 @@ def show_progress(lesson: str) -> Callable[[int, int], None]:
 
 
 def save_executed(one: Run, source: Path) -> None:
-    """Write an executed lesson where the site is built from."""
+    """Write an executed lesson where the site is built from, its cost below its opening."""
     import nbformat
 
     folder = source / "notebooks"
     folder.mkdir(exist_ok=True)
     normalise(one.notebook)
+    told = f"*When this page was made, the code ran for {cost(one)['seconds']} on {os.cpu_count()} "
+    told += f"cores and took up to {cost(one)['memory']} of memory."
+    if (SOLUTIONS / f"{one.lesson}.ipynb").exists():
+        told += f" There are [exercises](exercises/{one.lesson}.ipynb) to it."
+    one.notebook.cells.insert(1, nbformat.v4.new_markdown_cell(f"{told}*", id="cost"))
     nbformat.write(one.notebook, folder / f"{one.lesson}.ipynb")
+
+
+def cost(one: Run) -> dict[str, str]:
+    """Return what a lesson cost, in words."""
+    return {"seconds": f"{one.seconds:.0f} s", "memory": f"{one.peak_megabytes / 1024:.1f} GB"}
+
+
+def save_costs(runs: list[Run], source: Path) -> None:
+    """Write what the lessons cost where the site's first page looks for it."""
+    costs = {one.lesson: cost(one) for one in runs}
+    (source / "lessons.json").write_text(json.dumps(costs), encoding="utf-8")
+
+
+def save_exercises(source: Path) -> None:
+    """Write the exercises, as they are stored, where the site is built from."""
+    import nbformat
+
+    (source / "notebooks" / "exercises").mkdir()
+    for path in sorted(SOLUTIONS.glob("0*.ipynb")):
+        page = for_site(nbformat.read(path, as_version=4))
+        nbformat.write(page, source / "notebooks" / "exercises" / path.name)
 
 
 def render(source: Path, site: Path, doctrees: Path) -> None:

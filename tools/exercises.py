@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 MISTAKE = "wrong-answer"  # the tag of a cell with a typical mistake
 MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
 FOLD = "<details>\n<summary>What you should see</summary>\n\n{}\n\n</details>"
+ON_THE_SITE = (
+    "*To work on them, open the notebook with the rocket above, or `notebooks/exercises` at home. "
+    "Here each task stands with what it should show, its solution folded.*"
+)
 NBGRADER_CONFIG = Path(__file__).resolve().parents[1] / "notebooks" / "nbgrader_config.py"
 
 
@@ -95,8 +99,11 @@ def expected_output(solved: NotebookNode) -> NotebookNode:
 
 def for_site(solutions: NotebookNode) -> NotebookNode:
     """Return the page of the site: each solution folded above what it shows, no mistakes."""
+    from nbformat.v4 import new_markdown_cell
+
     notebook = copy.deepcopy(solutions)
     notebook.cells = [cell for cell in notebook.cells if not is_mistake(cell)]
+    notebook.cells.insert(1, new_markdown_cell(ON_THE_SITE, id="on-the-site"))
     for cell in notebook.cells:
         if is_solution(cell):
             lines = [line for line in cell.source.splitlines() if line.strip() not in MARKS]
