@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import course
@@ -192,12 +193,29 @@ plt.close(figure)
 display(figure, metadata={"image/png": {"alt": "A line that rises"}})"""
 
 
+SMALL_INDEX = """\
+# What genre is this?
+
+{{ lessons }}
+
+```{toctree}
+:glob:
+
+notebooks/0*
+```
+"""
+
+
 def small_course(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: str, **tags) -> Path:
     """Point the runner at a course of one lesson, and return where its site will be."""
     (folder / "notebooks").mkdir()
     write(folder / "notebooks", *sources, **tags)
-    monkeypatch.setattr(course, "NOTEBOOKS", folder / "notebooks")
-    monkeypatch.setattr(course, "BUILD", folder / "build")
+    shutil.copytree(course.DOCS, folder / "docs", ignore=shutil.ignore_patterns("te*.md"))
+    (folder / "docs" / "index.md").write_text(SMALL_INDEX, encoding="utf-8")
+    shutil.copy(course.ROOT / "pyproject.toml", folder)
+    for name in ("notebooks", "docs", "build"):
+        monkeypatch.setattr(course, name.upper(), folder / name)
+    monkeypatch.setattr(course, "SOLUTIONS", folder / "notebooks" / "solutions")
     return folder / "build" / "site"
 
 
@@ -217,6 +235,7 @@ def test_the_site_shows_the_executed_lessons_and_loads_nothing_from_elsewhere(
     assert 'alt="A line that rises"' in page
     assert "<msup>" in page
     assert "only for the test" not in page
+    assert re.search(r"the code ran for \d+ s on \d+ cores and took up to 0\.\d GB", page)
     assert "1 · Tiny?" in (site / "index.html").read_text(encoding="utf-8")
     for path in site.rglob("*.html"):
         content = path.read_text(encoding="utf-8")
