@@ -1,5 +1,6 @@
 from . import audio as audio
 from . import datasets as datasets
+from . import doctor as doctor
 from . import evaluation as evaluation
 from . import faults as faults
 from . import features as features
@@ -18,6 +19,7 @@ from .datasets import describe_source as describe_source
 from .datasets import fetch_index as fetch_index
 from .datasets import load_tracks as load_tracks
 from .datasets import read_index as read_index
+from .doctor import start_lesson as start_lesson
 from .evaluation import Difference as Difference
 from .evaluation import Score as Score
 from .evaluation import accuracy_interval as accuracy_interval
@@ -44,7 +46,6 @@ from .networks import abdoli_cnn as abdoli_cnn
 from .networks import dense_network as dense_network
 from .networks import fit as fit
 from .plots import alt_text as alt_text
-from .plots import start_lesson as start_lesson
 from .slices import SliceSet as SliceSet
 from .slices import cut as cut
 from .songs import Models as Models

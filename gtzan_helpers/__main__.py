@@ -1,5 +1,10 @@
-"""`python -m gtzan_helpers`: the course on the command line."""
+"""Run the commands: `python -m gtzan_helpers --help`."""
 
-from gtzan_helpers.cli import main
+import sys
+
+try:
+    from gtzan_helpers.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is missing: pip install {error.name}")
 
 main(prog_name="python -m gtzan_helpers")

@@ -1,7 +1,7 @@
 """Figures that a lesson shows more than once, in one style, each with alternative text.
 
 Every function takes Matplotlib axes (or makes them), draws, and returns them. The text a
-screen reader speaks is set with `alt_text`; `start_lesson` sees to it that it is stored with
+screen reader speaks is set with `alt_text`; `use_style` sees to it that it is stored with
 the figure in the notebook.
 """
 
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from gtzan_helpers.evaluation import Score
 
-# Paul Tol's "muted" palette, which colour-blind readers tell apart, and a grey:
+# Paul Tol's "muted" palette, which colour-blind readers tell apart, and black:
 # https://personal.sron.nl/~pault/
 _GTZAN_COLORS = {
     "blues": "#332288",
@@ -31,7 +31,7 @@ _GTZAN_COLORS = {
     "hiphop": "#88CCEE",
     "jazz": "#882255",
     "metal": "#44AA99",
-    "pop": "#555555",
+    "pop": "#000000",
     "reggae": "#AA4499",
     "rock": "#999933",
 }
@@ -54,14 +54,10 @@ _STYLE = {
 }
 
 
-def start_lesson() -> None:
+def use_style() -> None:
     """Set the course's figure style, and store alternative text with every figure shown.
 
     Outside IPython only the style is set.
-
-    Notes
-    -----
-    Called in the set-up cell of every lesson.
     """
     plt.rcParams.update(_STYLE)
     try:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from gtzan_helpers import benchmarks, cli
+import gtzan_helpers as gh
+from gtzan_helpers import benchmarks, cli, doctor
 from gtzan_helpers.benchmarks import reference
 
 
 def test_the_doctor_finds_this_machine_complete(monkeypatch):
-    monkeypatch.setattr(cli, "LESSON_MEMORY", 0)  # others may use the memory just now
+    monkeypatch.setattr(doctor, "LESSON_MEMORY", 0)  # others may use the memory just now
     result = CliRunner().invoke(cli.main, ["doctor"])
     assert result.exit_code == 0, result.output
     assert "!!" not in result.output
@@ -21,13 +25,54 @@ def test_the_doctor_finds_this_machine_complete(monkeypatch):
 
 def test_the_doctor_names_what_is_missing_or_too_old_and_the_cure(monkeypatch):
     needs = ["no-such-package>=1.2", "numpy>=99", 'never>=1; extra == "test"']
-    monkeypatch.setattr(cli.metadata, "requires", lambda package: needs)
+    monkeypatch.setattr(doctor.metadata, "requires", lambda package: needs)
     result = CliRunner().invoke(cli.main, ["doctor"])
     assert result.exit_code == 1
     assert "!!  no-such-package is missing\n" in result.output
     assert 'pip install "no-such-package>=1.2"' in result.output
     assert 'pip install --upgrade "numpy>=99"' in result.output
     assert "never" not in result.output
+
+
+def test_the_doctor_says_when_memory_or_disk_do_not_suffice(monkeypatch):
+    monkeypatch.setattr(doctor, "LESSON_MEMORY", 1e6)
+    monkeypatch.setattr(doctor, "LESSON_DISK", 1e9)
+    memory, disk = doctor.check_room()
+    assert "close other programs" in memory.cure and "GTZAN_CACHE" in disk.cure
+
+
+def test_the_doctor_says_what_decodes_the_sounds(monkeypatch):
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    own, others = doctor.check_audio()
+    assert "FLAC" in own.found and "MP3" in own.found
+    assert "install ffmpeg" in others.found and not others.cure
+    monkeypatch.setattr("soundfile.available_formats", lambda: {"WAV": "", "AU": "", "FLAC": ""})
+    assert "OGG and MP3 cannot be read" in doctor.check_audio()[0].cure
+
+
+def test_the_doctor_mentions_a_gpu_that_is_not_used(monkeypatch):
+    monkeypatch.setattr("keras.distribution.list_devices", lambda: ["cpu:0"])
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    keras, gpu = doctor.check_keras()
+    assert "computes with" in keras.found and "does not use" in gpu.found and not gpu.cure
+
+
+def test_a_lesson_begins_with_what_is_wrong_and_else_without_a_word(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "LESSON_MEMORY", 0)
+    gh.start_lesson()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(doctor.metadata, "requires", lambda package: ["numpy>=99"])
+    gh.start_lesson()
+    told = capsys.readouterr().out
+    assert "does not fit >=99" in told and 'pip install --upgrade "numpy>=99"' in told
+
+
+def test_a_missing_part_of_the_commands_is_named_in_one_line():
+    program = "import sys, runpy\nsys.modules['click'] = None\nrunpy.run_module('gtzan_helpers')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "click is missing: pip install click\n"
 
 
 def test_a_file_that_is_no_song_is_refused_before_any_training(tmp_path):
