@@ -14,7 +14,7 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) tools/sync.py --check
 	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest --nbval-lax tests notebooks
 
-browser-test: .venv/installed  ## run lesson 6 in JupyterLab in Chromium, as a reader would
+browser-test: .venv/installed  ## lesson 6 in JupyterLab and the site on a phone, in Chromium
 	$(RUN) -m pytest -m browser tests/test_browser.py
 
 offline-test: .venv/installed  ## make the offline kit and start it with the network switched off

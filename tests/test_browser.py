@@ -1,6 +1,7 @@
 """Lesson 6 in a real JupyterLab, in a real browser: run to its end, looked at, listened to.
 
-It needs Chromium or Chrome; `make browser-test` runs it.
+And the pages of the site, as wide as a phone. It needs Chromium or Chrome; `make browser-test`
+runs it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import course
+import nbformat
 import numpy as np
 import pytest
 import soundfile
+
+from gtzan_helpers.benchmarks.lessons import Run, lesson_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "06_compare_and_use.ipynb"
@@ -88,28 +93,30 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(lab: str) -> Iterator[object]:
-    """The lesson in the browser, after all of its cells were run."""
+def browser() -> Iterator[object]:
+    """Chromium or Chrome."""
     from playwright.sync_api import sync_playwright
 
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, "install Chromium or Chrome: none of " + ", ".join(BROWSERS) + " was found"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=QUIET, chromium_sandbox=False
-        )
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        page.goto(f"{lab}/lab/tree/{LESSON}", timeout=2 * MINUTE)
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=2 * MINUTE)
-        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
-        page.wait_for_function(
-            "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"
-            "?.connectionStatus == 'connected'",
-            timeout=MINUTE,
-        )
-        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')", None)
-        yield page
-        browser.close()
+        yield playwright.chromium.launch(executable_path=found, args=QUIET, chromium_sandbox=False)
+
+
+@pytest.fixture(scope="module")
+def page(lab: str, browser: object) -> object:
+    """The lesson in the browser, after all of its cells were run."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(f"{lab}/lab/tree/{LESSON}", timeout=2 * MINUTE)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=2 * MINUTE)
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"
+        "?.connectionStatus == 'connected'",
+        timeout=MINUTE,
+    )
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')", None)
+    return page
 
 
 def outputs(page: object) -> list[dict]:
@@ -172,3 +179,71 @@ def test_a_song_can_be_chosen_with_the_button(page: object, tmp_path: Path) -> N
     page.get_by_text("my song.wav").first.wait_for(timeout=2 * MINUTE)
     assert page.locator(".jp-OutputArea audio").count() == before + 1
     assert page.locator('.jp-OutputArea img[alt^="my song.wav: dense network: "]').count() == 1
+
+
+# The site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, made from the notebooks as they are stored."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(course.DOCS, folder / "source")
+    runs = [
+        Run(path.stem, 0.0, 0.0, "", nbformat.read(path, as_version=4))
+        for path in lesson_paths(ROOT / "notebooks")
+    ]
+    for one in runs:
+        course.save_executed(one, folder / "source")
+    course.save_exercises(folder / "source")
+    course.save_costs(runs, folder / "source")
+    course.render(folder / "source", folder / "html", folder / "doctrees")
+    return folder / "html"
+
+
+def test_code_and_figures_fit_a_phones_width(browser: object, site: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    for path in [*site.glob("[it]*.html"), *site.glob("notebooks/**/*.html")]:
+        page.goto(path.as_uri())
+        wide = page.evaluate(
+            """[document.documentElement,
+                ...document.querySelectorAll('.cell_input pre, .cell_output pre, .cell_output img')]
+               .filter(one => one.scrollWidth > 390 || one.scrollWidth > one.clientWidth + 1)
+               .map(one => one.innerText?.slice(0, 80) ?? one.alt)"""
+        )
+        assert wide == [], path.name
+
+
+def test_each_page_has_its_neighbours_and_buttons(browser: object, site: Path) -> None:
+    page = browser.new_page()
+    for path in site.glob("notebooks/**/*.html"):
+        page.goto(path.as_uri())
+        assert page.locator("a.left-prev").count() == page.locator("a.right-next").count() == 1
+        notebook = path.relative_to(site).with_suffix(".ipynb").as_posix()
+        for host in ("colab.research.google.com", "mybinder.org"):
+            assert page.locator(f"a[href*='{host}'][href$='{notebook}']").count() == 1
+        assert (ROOT / notebook).exists()
+
+
+def test_each_figure_of_the_site_is_described(browser: object, site: Path) -> None:
+    page = browser.new_page()
+    for path in site.glob("notebooks/**/*.html"):
+        page.goto(path.as_uri())
+        texts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
+        assert all(len(text) > 20 for text in texts), path.name
+
+
+def test_the_search_finds_where_a_word_is_taught(browser: object, site: Path) -> None:
+    page = browser.new_page()
+    page.goto(f"{(site / 'search.html').as_uri()}?q=aliasing")
+    page.locator("#search-results a[href*='04_slice_waveforms']").first.wait_for(timeout=MINUTE)
+
+
+def test_solutions_are_folded_until_they_are_asked_for(browser: object, site: Path) -> None:
+    page = browser.new_page()
+    page.goto((site / "notebooks" / "exercises" / "04_slice_waveforms.html").as_uri())
+    folded = page.locator("details")
+    assert folded.count() >= 4
+    assert not folded.first.locator("pre").is_visible()
+    folded.first.locator("summary").click()
+    assert folded.first.locator("pre").is_visible()
