@@ -70,6 +70,8 @@ def for_students(solutions: NotebookNode) -> NotebookNode:
             continue
         if is_solution(cell):
             cells.append(expected_output(solved))
+        if is_check(cell):  # folded, in JupyterLab and in Colab: its hints are for later
+            cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         cells.append(cell)
