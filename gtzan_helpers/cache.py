@@ -22,6 +22,21 @@ def cache_folder() -> Path:
     return folder
 
 
+def file_state(path: str | Path) -> tuple[str, int, int]:
+    """Return a file's full path, its size in bytes and when it was changed, in nanoseconds.
+
+    What is kept about a file goes by these three: another state as soon as the file changes.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it may not be looked at.
+    """
+    path = Path(path).resolve()
+    facts = path.stat()
+    return str(path), facts.st_size, facts.st_mtime_ns
+
+
 def write_atomically(path: str | Path, data: str | bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it.
 

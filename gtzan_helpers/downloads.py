@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from .audio import AUDIO_SUFFIXES
-from .cache import cache_folder
+from .cache import cache_folder, file_state
 
 
 class DatasetError(ValueError):
@@ -154,9 +154,8 @@ def unpack(archive: Path) -> Path:
         If the file is not an archive, is damaged, holds no audio, or has an entry that would land
         outside the folder.
     """
-    facts = archive.stat()
-    key = repr((str(archive.resolve()), facts.st_size, facts.st_mtime_ns))
-    name = f"{archive.name.split('.')[0]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    key = hashlib.sha256(repr(file_state(archive)).encode()).hexdigest()[:12]
+    name = f"{archive.name.split('.')[0]}-{key}"
     folder = cache_folder() / "archives" / name
     if not folder.is_dir():
         _remove_leftovers()

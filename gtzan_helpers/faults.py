@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .audio import AudioError, decode, read_header
-from .cache import cache_folder, write_atomically
+from .cache import cache_folder, file_state, write_atomically
 from .fingerprints import Landmarks, landmarks, same_recordings
 
 # A frame of 50 ms spans a full period of the lowest note that is heard as one, 20 Hz.
@@ -195,8 +195,7 @@ def _measured(path: Path) -> dict[str, Any]:
     """Measure a track, or recall what was measured before."""
     if not path.is_file():
         return _measure(path)
-    facts = path.stat()
-    key = repr((_VERSION, str(path.resolve()), facts.st_size, facts.st_mtime_ns))
+    key = repr((_VERSION, *file_state(path)))
     cached = cache_folder() / "checks" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
     if cached.is_file():
         return json.loads(cached.read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.ndimage import median_filter
 
 from .audio import read_audio
-from .cache import cache_folder, write_atomically
+from .cache import cache_folder, file_state, write_atomically
 from .slices import cut
 
 FRAME_LENGTH = 2048
@@ -473,9 +473,8 @@ def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
 
 def _cache_file(path: Path, piece_seconds: float | None) -> Path:
     """Return where the features of a file are kept: another name as soon as the file changes."""
-    path = path.resolve()
-    state = path.stat() if path.exists() else None
-    key = f"{path} {state and state.st_size} {state and state.st_mtime_ns} recipe {RECIPE}"
+    state = file_state(path) if path.exists() else (path,)
+    key = f"{' '.join(map(str, state))} recipe {RECIPE}"
     key += f" pieces of {piece_seconds:g} s" if piece_seconds is not None else ""
     return cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 

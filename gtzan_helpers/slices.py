@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from .audio import AudioError, read_audio
-from .cache import cache_folder
+from .cache import cache_folder, file_state
 from .faults import recordings
 
 if TYPE_CHECKING:
@@ -306,8 +306,7 @@ def _fingerprint(tracks: pd.DataFrame, sample_rate: int) -> str:
     description = [("mono int16", sample_rate)]
     for path in map(Path, tracks["path"]):
         try:
-            facts = path.stat()
+            description.append(file_state(path))
         except OSError as error:
             raise AudioError(path, f"it cannot be opened ({error.strerror})") from error
-        description.append((str(path.resolve()), facts.st_size, facts.st_mtime_ns))
     return hashlib.sha256(repr(description).encode()).hexdigest()[:24]

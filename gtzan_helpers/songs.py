@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .audio import AudioError
-from .cache import cache_folder
+from .cache import cache_folder, file_state
 from .datasets import describe_source
 from .features import FEATURE_NAMES, extract_features, track_ids
 from .features import RECIPE as FEATURE_RECIPE
@@ -402,6 +402,5 @@ def _fingerprint(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int)
         path = Path(name).resolve()
         if not path.is_file():
             raise AudioError(path, "there is no such file", "list the tracks again: load_tracks()")
-        facts = path.stat()
-        description.append((str(path), facts.st_size, facts.st_mtime_ns, genre, part))
+        description.append((*file_state(path), genre, part))
     return hashlib.sha256(repr(description).encode()).hexdigest()[:24]
