@@ -89,9 +89,9 @@ def test_no_address_of_the_repository_stands_outside_what_follows_from_pyproject
     generated = {"README.md", "pyproject.toml"}
     found = [
         path.relative_to(ROOT).as_posix()
-        for folder in ("gtzan_helpers", "docs", "tools", ".github", "notebooks", ".")
+        for folder in ("gtzan_helpers", "docs", "tools", "tests", ".github", "notebooks", ".")
         for path in ((ROOT / folder).glob("*") if folder == "." else (ROOT / folder).rglob("*"))
-        if path.suffix in {".py", ".md", ".yml", ".toml", ".txt", ".mjs", ".ipynb"}
+        if path.suffix in {".py", ".pyi", ".md", ".yml", ".toml", ".txt", ".mjs", ".ipynb"}
         and owner in without_set_up(path)
         and path.name not in generated
     ]
