@@ -5,6 +5,7 @@ Taught in notebooks/03_dense_network.ipynb and notebooks/05_cnn_1d.ipynb.
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -168,8 +169,8 @@ def abdoli_cnn(
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule
         Step size of the Adam optimiser.
     plain : bool
-        Whether to use Keras' own layers throughout, which compute the same, slower. A network
-        saved from them loads where this package is not installed.
+        Whether to leave everything to Keras, which computes the same, slower. A network saved so
+        loads where this package is not installed.
 
     Returns
     -------
@@ -193,11 +194,11 @@ def abdoli_cnn(
     _check_genres(n_genres)
     if not amplitude > 0:
         raise ValueError(f"amplitude must be positive, not {amplitude}: silence cannot be scaled")
-    network = keras.Sequential(name="abdoli_cnn")
+    network = (keras.Sequential if plain else QuickSequential)(name="abdoli_cnn")
     network.add(keras.Input((n_samples,), name="waveform"))
     network.add(layers.Rescaling(1 / amplitude, name="scale"))
     network.add(layers.Reshape((n_samples, 1), name="one_channel"))
-    for layer in _convolutional_part(choose_layout(n_samples, gammatone), plain):
+    for layer in _convolutional_part(choose_layout(n_samples, gammatone)):
         network.add(layer)
     network.add(layers.Flatten(name="flatten"))
     for place, size in enumerate((128, 64), start=1):
@@ -212,8 +213,8 @@ def abdoli_cnn(
 def with_keras_layers(network: keras.Model) -> keras.Model:
     """Return a copy of a network, made of Keras' own layers only.
 
-    Saved, it loads wherever Keras is installed; a network with the quicker layers of this package
-    needs the package, too. Both compute the same.
+    Saved, it loads wherever Keras is installed; the quicker stack of this package needs the
+    package, too. Both compute the same.
 
     Parameters
     ----------
@@ -229,16 +230,7 @@ def with_keras_layers(network: keras.Model) -> keras.Model:
     -----
     Taught in notebooks/05_cnn_1d.ipynb.
     """
-
-    def as_keras(layer: layers.Layer) -> layers.Layer:
-        own = {
-            QuickConv1D: layers.Conv1D,
-            QuickMaxPooling1D: layers.MaxPooling1D,
-            QuickBatchNormalization: layers.BatchNormalization,
-        }
-        return own.get(type(layer), type(layer)).from_config(layer.get_config())
-
-    copy = keras.models.clone_model(network, clone_function=as_keras)
+    copy = keras.Sequential.from_config(network.get_config())
     copy.set_weights(network.get_weights())
     if network.compiled:
         copy.compile_from_config(network.get_compile_config())
@@ -467,10 +459,6 @@ class SliceBatches(keras.utils.PyDataset):
             self._order = np.resize(mixed, size)
 
 
-# Below are three of Keras' layers, computed in ways that train faster on JAX and a CPU. Weights,
-# outputs and settings are those of Keras; other backends and devices use Keras' own way.
-
-
 def _on_cpu_with_jax() -> bool:
     if keras.backend.backend() != "jax":
         return False
@@ -479,72 +467,12 @@ def _on_cpu_with_jax() -> bool:
     return jax.default_backend() == "cpu"
 
 
-# From here on, a convolution on a CPU gains little from more channels.
-MANY_CHANNELS = 16
-
-
 @keras.saving.register_keras_serializable(package="gtzan_helpers")
-class QuickConv1D(layers.Conv1D):
-    """Keras' convolution, as one with stride 1 and many channels, which is quicker.
+class QuickSequential(keras.Sequential):
+    """A stack of Keras' layers that trains faster on JAX and a CPU, and computes the same.
 
-    Neighbouring samples are taken as the channels of one: as many as the stride, which leaves a
-    stride of 1. Where that still makes few channels, several neighbouring outputs are computed
-    together, each with its own shifted copy of the kernel.
-    """
-
-    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Convolve a tensor of shape (batch, length, channels)."""
-        usual = (self.padding, self.data_format, self.groups) == ("valid", "channels_last", 1)
-        if self.dilation_rate != (1,) or not usual or not _on_cpu_with_jax():
-            return super().call(inputs)
-        (stride,), (size,), (_, length, channels) = self.strides, self.kernel_size, inputs.shape
-        n_outputs = (length - size) // stride + 1
-        together = max(1, MANY_CHANNELS // (stride * channels))
-        hop = together * stride
-        taps = -(-(size + hop - stride) // hop)  # of the kernels in hops, rounded up
-        n_steps = -(-n_outputs // together)
-        inputs = _with_length(inputs, (n_steps + taps - 1) * hop)
-        kernels = [
-            ops.pad(self.kernel, [[shift, taps * hop - size - shift], [0, 0], [0, 0]])
-            for shift in range(0, hop, stride)
-        ]
-        outputs = ops.conv(
-            ops.reshape(inputs, (-1, n_steps + taps - 1, hop * channels)),
-            ops.reshape(ops.concatenate(kernels, axis=-1), (taps, hop * channels, -1)),
-            data_format="channels_last",
-        )
-        outputs = ops.reshape(outputs, (-1, n_steps * together, self.filters))[:, :n_outputs]
-        return self.activation(outputs + self.bias if self.use_bias else outputs)
-
-
-@keras.saving.register_keras_serializable(package="gtzan_helpers")
-class QuickMaxPooling1D(layers.MaxPooling1D):
-    """Keras' pooling of windows that do not overlap, with a quicker gradient.
-
-    The largest sample of a window is picked with a mask, whose gradient is a multiplication.
-    """
-
-    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Pool a tensor of shape (batch, length, channels)."""
-        (size,) = self.pool_size
-        usual = (self.padding, self.data_format) == ("valid", "channels_last")
-        if self.strides != self.pool_size or not usual or not _on_cpu_with_jax():
-            return super().call(inputs)
-        _, length, channels = inputs.shape
-        n_windows = length // size
-        windows = ops.reshape(inputs[:, : n_windows * size], (-1, n_windows, size, channels))
-        # The first of equal samples takes the whole gradient, as in Keras' own layer.
-        largest = ops.expand_dims(ops.argmax(windows, axis=2), 2)
-        places = ops.reshape(ops.arange(size, dtype=largest.dtype), (1, 1, size, 1))
-        return ops.sum(ops.where(places == largest, windows, 0.0), axis=2)
-
-
-@keras.saving.register_keras_serializable(package="gtzan_helpers")
-class QuickBatchNormalization(layers.BatchNormalization):
-    """Keras' batch normalisation of the last axis, in fewer passes over the data.
-
-    Mean and variance come from one pass: the variance is the mean square less the squared mean. It
-    loses digits where the mean is many times the standard deviation, which no ReLU's output is.
+    A convolution is computed together with the batch normalisation and the pooling after it.
+    Other layers, backends and devices go Keras' own way, and so does predicting.
     """
 
     def call(
@@ -553,42 +481,98 @@ class QuickBatchNormalization(layers.BatchNormalization):
         training: bool | None = None,
         mask: keras.KerasTensor | None = None,
     ) -> keras.KerasTensor:
-        """Normalise a tensor of shape (batch, length, channels)."""
-        if not (training and self.trainable) or mask is not None or not _on_cpu_with_jax():
+        """Send a tensor through all layers."""
+        quick = training and mask is None and self.compute_dtype == "float32" and _on_cpu_with_jax()
+        if not quick:
             return super().call(inputs, training=training, mask=mask)
-        mean = ops.mean(inputs, axis=(0, 1))
-        variance = ops.relu(ops.mean(ops.square(inputs), axis=(0, 1)) - ops.square(mean))
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return ops.batch_normalization(
-            inputs, mean, variance, -1, self.beta, self.gamma, self.epsilon
-        )
+        outputs, ahead = inputs, list(self.layers)
+        while ahead:
+            block = _block(ahead)
+            outputs = _train_together(outputs, *block) if block else _train(outputs, ahead[0])
+            del ahead[: len(block) or 1]
+        return outputs
 
 
-def _with_length(signal: keras.KerasTensor, length: int) -> keras.KerasTensor:
-    """Return a signal cut, or filled with zeros, to a length."""
-    missing = length - signal.shape[1]
-    if missing > 0:
-        return ops.pad(signal, [[0, 0], [0, missing], [0, 0]])
-    return signal[:, :length]
+# The settings of layers that can be computed together; all others are free.
+TOGETHER = {
+    layers.Conv1D: {
+        "padding": "valid",
+        "data_format": "channels_last",
+        "dilation_rate": (1,),
+        "groups": 1,
+        "use_bias": True,
+        "activation": "relu",
+        "activity_regularizer": None,
+    },
+    layers.BatchNormalization: {"axis": -1, "center": True, "scale": True, "renorm": False},
+    layers.MaxPooling1D: {"padding": "valid", "data_format": "channels_last"},
+}
 
 
-def _convolutional_part(layout: Layout, plain: bool) -> list[layers.Layer]:
-    convolution = layers.Conv1D if plain else QuickConv1D
-    pooling = layers.MaxPooling1D if plain else QuickMaxPooling1D
-    normalization = layers.BatchNormalization if plain else QuickBatchNormalization
+def _block(ahead: list[layers.Layer]) -> list[layers.Layer]:
+    """Return a convolution, its normalisation and perhaps its pooling, if a list starts so."""
+    block = [layer for layer, kind in zip(ahead, TOGETHER, strict=False) if _is(layer, kind)]
+    if block[:2] != ahead[:2] or len(block) < 2 or not block[1].trainable:
+        return []
+    if len(block) == 3 and block[2].strides != block[2].pool_size:
+        block.pop()
+    return block
+
+
+def _is(layer: layers.Layer, kind: type[layers.Layer]) -> bool:
+    settings = layer.get_config()
+    return type(layer) is kind and all(
+        settings.get(name, value) == value for name, value in TOGETHER[kind].items()
+    )
+
+
+def _train(inputs: keras.KerasTensor, layer: layers.Layer) -> keras.KerasTensor:
+    """Send a tensor through one layer, in a training step."""
+    distinguishes = "training" in inspect.signature(layer.call).parameters
+    return layer(inputs, training=True) if distinguishes else layer(inputs)
+
+
+def _train_together(
+    signal: keras.KerasTensor,
+    convolution: layers.Conv1D,
+    normalization: layers.BatchNormalization,
+    pooling: layers.MaxPooling1D | None = None,
+) -> keras.KerasTensor:
+    """Send a tensor of shape (batch, length, channels) through a block, in a training step."""
+    from .quick import convolve, normalize_and_pool
+
+    kernel, bias, gamma, beta = map(
+        ops.convert_to_tensor,
+        (convolution.kernel, convolution.bias, normalization.gamma, normalization.beta),
+    )
+    _, length, _ = convolution.compute_output_shape(signal.shape)
+    (size,) = pooling.pool_size if pooling else (1,)
+    convolved = convolve(signal, kernel, *convolution.strides, multiple=size)
+    outputs, mean, variance = normalize_and_pool(
+        convolved, bias, gamma, beta, length, size, normalization.epsilon
+    )
+    momentum = normalization.momentum
+    for moving, batch in (
+        (normalization.moving_mean, mean),
+        (normalization.moving_variance, variance),
+    ):
+        moving.assign(moving * momentum + batch * (1 - momentum))
+    return outputs
+
+
+def _convolutional_part(layout: Layout) -> list[layers.Layer]:
     part, n_convolutions, n_poolings = [], 0, 0
     for layer in layout:
         if isinstance(layer, Convolution):
             n_convolutions += 1
             name = f"CL{n_convolutions}"
-            part.append(convolution(*layer, activation="relu", name=name))
+            part.append(layers.Conv1D(*layer, activation="relu", name=name))
             # Keras' momentum of 0.99 needs hundreds of steps to forget where the moving statistics
             # began; a lesson trains for fewer, and would predict with wrong ones.
-            part.append(normalization(momentum=0.9, name=f"norm_{name}"))
+            part.append(layers.BatchNormalization(momentum=0.9, name=f"norm_{name}"))
         else:
             n_poolings += 1
-            part.append(pooling(layer.size, name=f"PL{n_poolings}"))
+            part.append(layers.MaxPooling1D(layer.size, name=f"PL{n_poolings}"))
     return part
 
 

@@ -16,9 +16,7 @@ import soundfile as sf
 from gtzan_helpers import networks
 from gtzan_helpers.networks import (
     LAYOUTS,
-    QuickBatchNormalization,
-    QuickConv1D,
-    QuickMaxPooling1D,
+    QuickSequential,
     abdoli_cnn,
     choose_layout,
     dense_network,
@@ -149,33 +147,7 @@ def test_gammatone_filters_need_room_above_100_hz():
         gammatone_filters(200)
 
 
-# -------------------------------------------------------------- quick layers against those of Keras
-
-
-def gradients(layer: keras.layers.Layer, inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return a layer's outputs, and the gradients of a weighted sum of them, on JAX."""
-    import jax
-
-    weights = np.random.default_rng(1).normal(size=layer(inputs).shape).astype(np.float32)
-    variables = [variable.value for variable in layer.trainable_variables]
-
-    def weighted_sum(variables: list, inputs: np.ndarray):
-        outputs, _ = layer.stateless_call(variables, [], inputs)
-        return (outputs * weights).sum(), outputs
-
-    slopes_of = jax.jit(jax.value_and_grad(weighted_sum, argnums=(0, 1), has_aux=True))
-    (_, outputs), slopes = slopes_of(variables, inputs)
-    return tuple(np.asarray(array) for array in jax.tree.leaves((outputs, slopes)))
-
-
-def assert_same_layer(quick: keras.layers.Layer, own: keras.layers.Layer, inputs: np.ndarray):
-    quick.build(inputs.shape)
-    own.build(inputs.shape)
-    own.set_weights(quick.get_weights())
-    assert quick.compute_output_shape(inputs.shape) == own.compute_output_shape(inputs.shape)
-    for found, expected in zip(gradients(quick, inputs), gradients(own, inputs), strict=True):
-        assert found.shape == expected.shape
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+# ---------------------------------------------------- layers together against those of Keras alone
 
 
 needs_jax = pytest.mark.skipif(
@@ -183,68 +155,147 @@ needs_jax = pytest.mark.skipif(
 )
 
 
+def training_gradients(network: keras.Model, inputs: np.ndarray) -> list[np.ndarray]:
+    """Return a network's outputs and moving statistics in training, and all gradients, on JAX."""
+    import jax
+
+    fixed = [variable.value for variable in network.non_trainable_variables]
+    variables = [variable.value for variable in network.trainable_variables]
+    weights = np.random.default_rng(1).normal(size=network(inputs).shape).astype(np.float32)
+
+    def weighted_sum(variables: list, inputs: np.ndarray):
+        outputs, statistics = network.stateless_call(variables, fixed, inputs, training=True)
+        return (outputs * weights).sum(), (outputs, statistics)
+
+    slopes_of = jax.jit(jax.value_and_grad(weighted_sum, argnums=(0, 1), has_aux=True))
+    (_, others), slopes = slopes_of(variables, inputs)
+    return [np.asarray(array) for array in jax.tree.leaves((others, slopes))]
+
+
+def block(
+    convolution: dict | None = None, normalization: dict | None = None, pooling: dict | None = None
+) -> list[keras.layers.Layer]:
+    """Return a convolution, a normalisation with factors of both signs, and a pooling."""
+    normal = keras.initializers.RandomNormal
+    usual = {"strides": 2, "activation": "relu", "bias_initializer": normal(seed=1)}
+    pooled = [] if pooling is None else [keras.layers.MaxPooling1D(**{"pool_size": 4} | pooling)]
+    return [
+        keras.layers.Conv1D(6, 7, **usual | (convolution or {})),
+        keras.layers.BatchNormalization(
+            **{"momentum": 0.9, "gamma_initializer": normal(seed=2)} | (normalization or {})
+        ),
+        *pooled,
+    ]
+
+
+def assert_same_training(
+    layers: list[keras.layers.Layer], inputs: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """Compare a quick stack with Keras' own; return how many blocks it computed together."""
+    blocks: list[bool] = []
+    together = networks._train_together
+    monkeypatch.setattr(
+        networks, "_train_together", lambda *given: blocks.append(True) or together(*given)
+    )
+    quick = QuickSequential([keras.Input(inputs.shape[1:]), *layers])
+    own = networks.with_keras_layers(quick)
+    assert type(own) is keras.Sequential
+    for layer, same in zip(own.layers, quick.layers, strict=True):
+        layer.trainable = same.trainable
+    found, expected = training_gradients(quick, inputs), training_gradients(own, inputs)
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    return len(blocks)
+
+
 @needs_jax
-@pytest.mark.parametrize(
-    ("length", "kernel", "channels"),
-    [(31, 1, 3), (31, 4, 1), (32, 7, 3), (31, 7, 16)],
-)
-def test_the_quick_convolution_is_that_of_keras(length: int, kernel: int, channels: int):
-    inputs = np.random.default_rng(0).normal(size=(2, length, channels)).astype(np.float32)
-    settings = {"strides": 2, "activation": "tanh", "bias_initializer": "random_normal"}
-    quick, own = QuickConv1D(5, kernel, **settings), keras.layers.Conv1D(5, kernel, **settings)
-    assert_same_layer(quick, own, inputs)
+@pytest.mark.parametrize("pooling", [None, {}, {"pool_size": 1}, {"pool_size": 5}])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("length", "channels"), [(60, 1), (61, 1), (67, 3), (61, 16)])
+def test_layers_that_are_computed_together_train_as_keras_trains_them(
+    length: int, channels: int, stride: int, pooling: dict | None, monkeypatch
+):
+    inputs = np.random.default_rng(0).normal(size=(3, length, channels)).astype(np.float32)
+    layers = block({"strides": stride}, pooling=pooling)
+    assert assert_same_training(layers, inputs, monkeypatch) == 1
+
+
+@needs_jax
+def test_equal_numbers_are_pooled_with_the_gradients_that_keras_gives_them(monkeypatch):
+    inputs = np.random.default_rng(0).normal(size=(2, 61, 1)).astype(np.float32)
+    inputs[1, :50] = 0.0  # in silence, all that a filter puts out is its bias
+    layers = block({"bias_initializer": "ones"}, pooling={})
+    assert assert_same_training(layers, inputs, monkeypatch) == 1
 
 
 @needs_jax
 @pytest.mark.parametrize(
     "settings",
     [
-        {"strides": 3},
-        {"strides": 1},
-        {"strides": 2, "use_bias": False},
-        {"strides": 2, "padding": "same"},
-        {"strides": 2, "padding": "causal"},
-        {"strides": 2, "groups": 2},
-        {"dilation_rate": 2},
+        ({"padding": "same"}, {}, {}),
+        ({"padding": "causal"}, {}, {}),
+        ({"groups": 2}, {}, {}),
+        ({"strides": 1, "dilation_rate": 2}, {}, {}),
+        ({"use_bias": False}, {}, {}),
+        ({"activation": "tanh"}, {}, {}),
+        ({}, {"center": False}, {}),
+        ({}, {"scale": False}, {}),
+        ({}, {"axis": 1}, {}),
+        ({}, {"trainable": False}, {}),
     ],
 )
-def test_the_quick_convolution_keeps_all_settings_of_keras(settings: dict):
-    inputs = np.random.default_rng(0).normal(size=(2, 32, 4)).astype(np.float32)
-    assert_same_layer(QuickConv1D(6, 4, **settings), keras.layers.Conv1D(6, 4, **settings), inputs)
+def test_layers_with_other_settings_go_the_way_of_keras(settings: tuple[dict, ...], monkeypatch):
+    inputs = np.random.default_rng(0).normal(size=(3, 40, 4)).astype(np.float32)
+    assert assert_same_training(block(*settings), inputs, monkeypatch) == 0
 
 
 @needs_jax
-@pytest.mark.parametrize("length", [32, 39])
-@pytest.mark.parametrize("settings", [{}, {"strides": 2}, {"padding": "same"}])
-def test_the_quick_pooling_is_that_of_keras(length: int, settings: dict):
-    inputs = np.random.default_rng(0).normal(size=(2, length, 3)).astype(np.float32)
-    quick, own = QuickMaxPooling1D(8, **settings), keras.layers.MaxPooling1D(8, **settings)
-    assert_same_layer(quick, own, inputs)
+@pytest.mark.parametrize("pooling", [{"strides": 2}, {"padding": "same"}])
+def test_other_poolings_go_the_way_of_keras_after_a_block(pooling: dict, monkeypatch):
+    inputs = np.random.default_rng(0).normal(size=(3, 40, 4)).astype(np.float32)
+    assert assert_same_training(block(pooling=pooling), inputs, monkeypatch) == 1
 
 
 @needs_jax
-def test_the_quick_pooling_gives_ties_the_gradient_that_keras_gives_them():
-    inputs = np.zeros((1, 8, 2), np.float32)
-    inputs[0, 3:6, 1] = 1.0
-    assert_same_layer(QuickMaxPooling1D(4), keras.layers.MaxPooling1D(4), inputs)
+def test_a_frozen_convolution_stays_as_it_is_among_layers_that_learn(monkeypatch):
+    inputs = np.random.default_rng(0).normal(size=(3, 100, 1)).astype(np.float32)
+    layers = [*block({"trainable": False}, pooling={}), *block()]
+    assert assert_same_training(layers, inputs, monkeypatch) == 2
 
 
-def test_the_quick_normalisation_is_that_of_keras():
-    inputs = np.random.default_rng(0).normal(1, 2, size=(4, 50, 3)).astype(np.float32)
-    pair = [
-        kind(momentum=0.9, gamma_initializer="random_normal")
-        for kind in (QuickBatchNormalization, keras.layers.BatchNormalization)
-    ]
-    for layer in pair:
-        layer.build(inputs.shape)
-        layer.set_weights([np.array([1.0, -2.0, 0.5]), np.arange(3), np.zeros(3), np.ones(3)])
-    for training in (True, False):
-        quick, own = (
-            keras.ops.convert_to_numpy(layer(inputs, training=training)) for layer in pair
-        )
-        np.testing.assert_allclose(quick, own, atol=1e-5)
-    for found, expected in zip(pair[0].get_weights(), pair[1].get_weights(), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+@needs_jax
+def test_only_training_on_a_cpu_in_single_precision_takes_the_quicker_way(monkeypatch):
+    import jax
+
+    inputs = np.random.default_rng(0).normal(size=(3, 40, 1)).astype(np.float32)
+    network = QuickSequential([keras.Input(inputs.shape[1:]), *block(pooling={})])
+    quick = np.array(network(inputs, training=True))
+    monkeypatch.setattr(networks, "_train_together", lambda *_: pytest.fail("computed together"))
+    network(inputs)
+    with pytest.raises(pytest.fail.Exception):
+        network(inputs, training=True)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert np.array(network(inputs, training=True)) == pytest.approx(quick, abs=1e-5)
+    monkeypatch.undo()
+    monkeypatch.setattr(networks, "_train_together", lambda *_: pytest.fail("computed together"))
+    with monkeypatch.context() as half:
+        half.setattr(QuickSequential, "compute_dtype", "float16")
+        network(inputs, training=True)
+
+
+@needs_jax
+def test_dropout_leaves_out_units_in_training_only():
+    import jax
+
+    network = QuickSequential([keras.Input((1000,)), keras.layers.Dropout(0.25)])
+    fixed = [variable.value for variable in network.non_trainable_variables]
+    ones = np.ones((1, 1000), np.float32)
+    for training, share in ((True, 0.25), (False, 0.0)):
+        outputs, _ = jax.jit(
+            lambda training=training: network.stateless_call([], fixed, ones, training=training)
+        )()
+        assert np.mean(np.asarray(outputs) == 0) == pytest.approx(share, abs=share / 5)
 
 
 def test_a_training_step_of_the_quick_network_is_that_of_the_plain_one():
@@ -448,14 +499,3 @@ def test_a_copy_of_keras_own_layers_loads_without_this_package(tmp_path: Path):
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
     assert np.load(tmp_path / "elsewhere.npy") == pytest.approx(expected, abs=1e-5)
-
-
-def test_only_jax_on_a_cpu_takes_the_quicker_ways(monkeypatch: pytest.MonkeyPatch):
-    import jax
-
-    layer = networks.QuickConv1D(4, 8, strides=2)
-    waveform = np.random.default_rng(0).normal(size=(2, 100, 1)).astype(np.float32)
-    quick = np.array(layer(waveform))
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert np.array(layer(waveform)) == pytest.approx(quick, abs=1e-5)
-    assert not networks._on_cpu_with_jax()
