@@ -291,6 +291,34 @@ def test_the_leak_benchmark_tells_artists_from_genres(tmp_path, capsys):
     assert text.startswith("| split | logistic regression |\n| --- | --- |\n| random 5-fold | ")
 
 
+def told_apart_by(features: list[str], low: float, high: float) -> pd.DataFrame:
+    """Return 40 tracks of two genres that differ in some features, and are noise in all others."""
+    random = np.random.default_rng(0)
+    measured = pd.DataFrame(random.uniform(size=(40, len(FEATURE_NAMES))), columns=FEATURE_NAMES)
+    genre = np.repeat(["blues", "rock"], 20)
+    measured.loc[genre == "blues", features] = low
+    measured.loc[genre == "rock", features] = high
+    return measured.assign(genre=genre)
+
+
+def test_the_networks_see_variances_as_logarithms_and_all_else_as_it_is():
+    tracks = told_apart_by(["spectral_centroid_var"], 0.0, 1e5)
+    measured, codes, genres = leak._inputs(tracks)
+    seen = pd.DataFrame(measured, columns=FEATURE_NAMES)
+    assert np.isfinite(measured).all() and measured.dtype == np.float32
+    assert seen["spectral_centroid_var"].iloc[-1] == pytest.approx(np.log(1e5))
+    assert seen["tempo"].to_numpy() == pytest.approx(tracks["tempo"].to_numpy(), rel=1e-6)
+    assert (genres[codes] == tracks["genre"]).all()
+
+
+def test_networks_that_vote_learn_and_repeat_with_their_seed():
+    tracks, rows = told_apart_by([f"mfcc{k}_mean" for k in range(1, 21)], -3.0, 3.0), np.arange(40)
+    parts = rows[rows % 4 == 0], rows[rows % 4 == 1], rows[rows % 4 > 1]
+    first, again = (leak.dense_networks(tracks, *parts, seed=1, epochs=20) for _ in range(2))
+    assert np.mean(first == tracks["genre"].to_numpy()[parts[2]]) > 0.9
+    assert first.tolist() == again.tolist()
+
+
 def test_the_readme_shows_what_the_leak_benchmark_measures(real_data):
     features = read_features(real_data / "features_30_sec.csv")
     artists = read_index(real_data / "sturm" / "index.txt")
