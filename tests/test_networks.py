@@ -298,6 +298,21 @@ def test_dropout_leaves_out_units_in_training_only():
         assert np.mean(np.asarray(outputs) == 0) == pytest.approx(share, abs=share / 5)
 
 
+@needs_jax
+def test_the_gradients_of_the_whole_network_are_those_of_the_plain_one():
+    waveforms = np.random.default_rng(0).normal(size=(2, 44100)).astype(np.float32)
+    quick, plain = abdoli_cnn(plain=False), abdoli_cnn(plain=True)
+    plain.set_weights(quick.get_weights())
+    for network in (quick, plain):
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0  # the two would leave out different units
+    found, expected = training_gradients(quick, waveforms), training_gradients(plain, waveforms)
+    for one, other in zip(found, expected, strict=True):
+        if one.dtype == np.float32:  # the others are states of random generators
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_a_training_step_of_the_quick_network_is_that_of_the_plain_one():
     rng = np.random.default_rng(0)
     waveforms, genres = rng.normal(size=(8, 1600)).astype(np.float32), np.arange(8) % 2
