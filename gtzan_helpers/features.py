@@ -441,11 +441,22 @@ def _measure_in_parallel(
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
+    if len(paths) > 1:
+        _have_librosa_compiled()
     # One file is not worth the second that a new process takes to start.
     workers = Parallel(n_jobs=n_jobs if len(paths) > 1 else 1, return_as="generator")
     outcomes = workers(delayed(_measure_file)(path, piece_seconds) for path in paths)
     yield from tqdm(outcomes, total=len(paths), desc="measuring tracks", leave=False)
     _end_idle_processes()
+
+
+def _have_librosa_compiled() -> None:
+    """Have librosa compile what it compiles at first use, and keeps on disk, before others do.
+
+    Two processes that compile the same at once can leave a mixture of both behind, and every
+    program that loads it crashes.
+    """
+    track_features(np.random.default_rng(0).standard_normal(5 * 22050, dtype=np.float32))
 
 
 def _end_idle_processes() -> None:

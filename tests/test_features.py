@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import joblib
@@ -186,6 +188,25 @@ def test_several_processes_give_what_one_gives(tracks, monkeypatch, tmp_path):
     one = extract_features(good, n_jobs=1)
     monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "another"))
     pd.testing.assert_frame_equal(extract_features(good, n_jobs=2), one)
+
+
+def test_workers_find_compiled_what_librosa_compiles_at_first_use(tmp_path):
+    # Two processes that compile the same at once can leave files that crash whoever loads them.
+    code = """
+from pathlib import Path
+import gtzan_helpers as gh
+
+def compiled():
+    return {path: path.stat().st_mtime_ns for path in Path("numba").rglob("*.nb?")}
+
+gh.features._have_librosa_compiled()
+before = compiled()
+gh.extract_features(gh.load_tracks().head(4), n_jobs=2)
+assert before and compiled() == before
+"""
+    places = {"NUMBA_CACHE_DIR": str(tmp_path / "numba"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = os.environ | places
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
 
 
 def test_if_no_track_can_be_measured_that_is_an_error(tracks):
