@@ -441,10 +441,11 @@ def _measure_in_parallel(
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    if len(paths) > 1:
-        _have_librosa_compiled()
     # One file is not worth the second that a new process takes to start.
-    workers = Parallel(n_jobs=n_jobs if len(paths) > 1 else 1, return_as="generator")
+    n_jobs = n_jobs if len(paths) > 1 else 1
+    if n_jobs != 1:
+        _have_librosa_compiled()
+    workers = Parallel(n_jobs=n_jobs, return_as="generator")
     outcomes = workers(delayed(_measure_file)(path, piece_seconds) for path in paths)
     yield from tqdm(outcomes, total=len(paths), desc="measuring tracks", leave=False)
     _end_idle_processes()

@@ -298,15 +298,20 @@ def test_dropout_leaves_out_units_in_training_only():
         assert np.mean(np.asarray(outputs) == 0) == pytest.approx(share, abs=share / 5)
 
 
+def switch_off_dropout(network: keras.Model):
+    """Two networks would leave out different units."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+
+
 @needs_jax
 def test_the_gradients_of_the_whole_network_are_those_of_the_plain_one():
     waveforms = np.random.default_rng(0).normal(size=(2, 44100)).astype(np.float32)
     quick, plain = abdoli_cnn(plain=False), abdoli_cnn(plain=True)
     plain.set_weights(quick.get_weights())
     for network in (quick, plain):
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.rate = 0.0  # the two would leave out different units
+        switch_off_dropout(network)
     found, expected = training_gradients(quick, waveforms), training_gradients(plain, waveforms)
     for one, other in zip(found, expected, strict=True):
         if one.dtype == np.float32:  # the others are states of random generators
@@ -320,9 +325,7 @@ def test_a_training_step_of_the_quick_network_is_that_of_the_plain_one():
     networks[1].set_weights(networks[0].get_weights())
     losses = []
     for network in networks:
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.rate = 0.0  # the two would leave out different units
+        switch_off_dropout(network)
         network.compile("sgd", "sparse_categorical_crossentropy")
         losses.append([network.train_on_batch(waveforms, genres) for _ in range(3)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
