@@ -1,25 +1,148 @@
-"""Where results and downloads are kept between runs, and how they are written."""
+"""Where downloads and results are kept between runs, and how they are written.
+
+Whatever is kept about a file goes by its path, size and time of change. Where nothing can be
+written, everything goes on without being kept, after one warning.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import tempfile
+import threading
+import warnings
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pooch
 
+WAY_OUT = "set GTZAN_CACHE to a folder that you may write to, on a disk with room"
+_complained: set[Path] = set()
+_temporary: list[tempfile.TemporaryDirectory] = []
+_one_at_a_time = threading.Lock()
+
 
 def cache_folder() -> Path:
-    """Return the folder that holds downloads and computed results, made if it is missing.
+    """Return a folder for downloads and computed results that can be written to.
 
     Returns
     -------
     pathlib.Path
-        The environment variable GTZAN_CACHE if it is set, else the platform's cache folder.
+        The environment variable GTZAN_CACHE if it is set, else the platform's cache folder. Where
+        that cannot be made or written, a temporary folder that goes when the program ends; a
+        warning names both.
     """
-    folder = Path(os.environ.get("GTZAN_CACHE") or pooch.os_cache("gtzan_helpers")).expanduser()
+    wanted = wanted_folder()
+    try:
+        check_writable(wanted)
+        return wanted
+    except OSError as error:
+        complain(error)
+    with suppress(OSError):  # no place at all for temporary files: `keep` then fails, too
+        return _temporary_folder()
+    return wanted
+
+
+def wanted_folder() -> Path:
+    """Return the cache folder that was asked for, whether or not it exists or can be made."""
+    folder = Path(os.environ.get("GTZAN_CACHE") or pooch.os_cache("gtzan_helpers"))
+    with suppress(RuntimeError):  # there is no home: the folder then cannot be written, either
+        folder = folder.expanduser()
+    return folder.absolute()
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and see that a file can be written there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, is read-only, or its disk is full.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    _try_to_write(folder, folder.stat().st_ino)
+
+
+def kept(name: str) -> Path:
+    """Return where something is kept, or is to be kept.
+
+    Parameters
+    ----------
+    name : str
+        Its path within the cache folder.
+
+    Returns
+    -------
+    pathlib.Path
+        In the folder that was asked for if it is there already, even where nothing more can be
+        written to it; else in `cache_folder`.
+    """
+    wanted = wanted_folder() / name
+    with suppress(OSError):
+        if wanted.exists():
+            return wanted
+    return cache_folder() / name
+
+
+def entry(kind: str, path: str | Path, *version: object) -> Path:
+    """Return where a result about a file is kept: another place as soon as the file changes.
+
+    Parameters
+    ----------
+    kind : str
+        Folder for results of this kind.
+    path : str or path
+        The file that was measured.
+    version : anything with a `repr`
+        All else that the result depends on.
+    """
+    return kept(f"{kind}/{digest(file_state(path), *version)}")
+
+
+def recall(kind: str, path: str | Path, *version: object) -> Any | None:
+    """Return what `remember` kept about a file as it is now; None if there is nothing (sound)."""
+    with suppress(OSError, ValueError):
+        return json.loads(entry(kind, path, *version).read_bytes())
+    return None
+
+
+def remember(result: Any, kind: str, path: str | Path, *version: object) -> None:
+    """Keep a result about a file, of lists, dicts, text and numbers; see `entry`."""
+    with suppress(FileNotFoundError):  # the file is gone meanwhile
+        keep(entry(kind, path, *version), json.dumps(result))
+
+
+def keep(path: Path, data: str | bytes | memoryview) -> bool:
+    """Write a file of the cache; where that fails, go on without it. Return whether it is there."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        complain(error)
+        return False
+    return True
+
+
+def complain(error: OSError) -> None:
+    """Say once for each cache folder that nothing is kept there, and why."""
+    folder = wanted_folder()
+    with _one_at_a_time:
+        if folder in _complained:
+            return
+        _complained.add(folder)
+    warnings.warn(
+        f"{folder} cannot be written ({error.strerror or error}), so results are not kept for "
+        f"the next time: {WAY_OUT}",
+        stacklevel=3,
+    )
+
+
+def digest(*key: object) -> str:
+    """Return a short name for a key, the same in every run."""
+    return hashlib.sha256(repr(key).encode("utf-8", "backslashreplace")).hexdigest()[:24]
 
 
 def file_state(path: str | Path) -> tuple[str, int, int]:
@@ -37,7 +160,7 @@ def file_state(path: str | Path) -> tuple[str, int, int]:
     return str(path), facts.st_size, facts.st_mtime_ns
 
 
-def write_atomically(path: str | Path, data: str | bytes) -> None:
+def write_atomically(path: str | Path, data: str | bytes | memoryview) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it.
 
     Parameters
@@ -46,15 +169,37 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
         File to write; its folder is made if it is missing.
     data : str or bytes
         Text is written as UTF-8, with line ends as they are.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; it names `path`, and nothing is left behind.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = data.encode("utf-8") if isinstance(data, str) else data
     # The temporary file lies in the same folder, because a move is atomic only within a disk.
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    temporary = path.with_name(f".{uuid4().hex}.part")  # a longer name might be too long
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@lru_cache
+def _try_to_write(folder: Path, _: int) -> None:
+    """Write a little into a folder, once as long as it is the same folder (by its number)."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(4096))
+
+
+def _temporary_folder() -> Path:
+    """Return a folder that removes itself when the program ends, the same one every time."""
+    with _one_at_a_time:
+        if not _temporary:
+            _temporary.append(tempfile.TemporaryDirectory(prefix="gtzan-"))
+    return Path(_temporary[0].name)

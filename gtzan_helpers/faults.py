@@ -6,7 +6,6 @@ Taught in notebooks/01_explore_the_data.ipynb.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from .audio import AudioError, decode, read_header
-from .cache import cache_folder, file_state, write_atomically
 from .fingerprints import Landmarks, landmarks, same_recordings
+from .workers import measured
 
 # A frame of 50 ms spans a full period of the lowest note that is heard as one, 20 Hz.
 FRAME_SECONDS = 0.05
@@ -85,9 +83,9 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
     Taught in notebooks/01_explore_the_data.ipynb. Sturm (2013), "The GTZAN dataset: its contents,
     its faults, their effects on evaluation, and its future use", describes faults of these kinds.
     """
-    measured = _measure_all(tracks)
+    found = _measure_all(tracks)
     faults = pd.DataFrame(
-        [*_own_faults(measured), *_odd_ones_out(measured), *_copies(measured)],
+        [*_own_faults(found), *_odd_ones_out(found), *_copies(found)],
         columns=["track_id", "fault", "detail"],
     )
     return faults.sort_values(["track_id", "fault"], ignore_index=True)
@@ -181,35 +179,21 @@ def _hash(samples: NDArray[np.float32]) -> str:
 
 def _measure_all(tracks: pd.DataFrame) -> pd.DataFrame:
     """Return the measurements of all tracks, beside their track_id and genre."""
-    from joblib import Parallel, delayed
-
+    paths = [Path(path) for path in tracks["path"]]
     # Threads: decoding and NumPy let each other run, and no process has to start first.
-    workers = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    results = workers(delayed(_measured)(Path(path)) for path in tracks["path"])
-    rows = list(tqdm(results, "check tracks", len(tracks), leave=False))
+    outcomes = measured(paths, _measure, "checks", _VERSION, "check tracks", threads=True)
+    rows = [
+        {"problem": getattr(found, "reason", str(found))}
+        if isinstance(found := outcomes[path], Exception)
+        else found
+        for path in paths
+    ]
     table = pd.DataFrame(rows, columns=list(_MEASUREMENTS))
     return table.assign(track_id=tracks["track_id"].to_numpy(), genre=tracks["genre"].to_numpy())
 
 
-def _measured(path: Path) -> dict[str, Any]:
-    """Measure a track, or recall what was measured before."""
-    if not path.is_file():
-        return _measure(path)
-    key = repr((_VERSION, *file_state(path)))
-    cached = cache_folder() / "checks" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-    if cached.is_file():
-        return json.loads(cached.read_text(encoding="utf-8"))
-    measured = _measure(path)
-    if not measured["problem"]:  # else tried again: a missing decoder may be there next time
-        write_atomically(cached, json.dumps(measured))
-    return measured
-
-
 def _measure(path: Path) -> dict[str, Any]:
-    try:
-        samples, sample_rate = decode(path)
-    except AudioError as error:
-        return {"problem": error.reason}
+    samples, sample_rate = decode(path)
     marks = landmarks(samples.mean(axis=1), sample_rate)
     return {
         "problem": "",

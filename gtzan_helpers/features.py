@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import os
 import warnings
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import librosa
@@ -17,8 +14,9 @@ import pandas as pd
 from scipy.ndimage import median_filter
 
 from .audio import read_audio
-from .cache import cache_folder, file_state, write_atomically
+from .cache import write_atomically
 from .slices import cut
+from .workers import measured
 
 FRAME_LENGTH = 2048
 HOP_LENGTH = 512
@@ -98,9 +96,9 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
         **_mel_coefficients(mel_decibels),
     }
     values = {"length": samples.size, "tempo": _tempo(mel_decibels, sample_rate)}
-    for name, measured in series.items():
-        values[f"{name}_mean"] = float(np.mean(measured))
-        values[f"{name}_var"] = float(np.var(measured))
+    for name, numbers in series.items():
+        values[f"{name}_mean"] = float(np.mean(numbers))
+        values[f"{name}_var"] = float(np.var(numbers))
     return {name: values[name] for name in ["length", *FEATURE_NAMES]}
 
 
@@ -139,7 +137,10 @@ def extract_features(
     """
     if "problem" in tracks:
         tracks = tracks[tracks["problem"] == ""]
-    outcomes = _measure_files([Path(path) for path in tracks["path"]], n_jobs, piece_seconds)
+    measure = partial(_measure_file, piece_seconds=piece_seconds)
+    paths = [Path(path) for path in tracks["path"]]
+    version = (RECIPE, piece_seconds)
+    outcomes = measured(paths, measure, "features", version, "measure tracks", n_jobs)
     rows, reasons = [], []
     for track in tracks.itertuples():
         outcome = outcomes[Path(track.path)]
@@ -195,8 +196,8 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
         return _tracks_of_file(Path(path).expanduser())
     tracks = usable(load_tracks())
     features = extract_features(tracks)
-    measured = tracks["track_id"].isin(track_ids(features))
-    return tracks[measured].reset_index(drop=True), features
+    kept = tracks["track_id"].isin(track_ids(features))
+    return tracks[kept].reset_index(drop=True), features
 
 
 def read_features(path: str | Path) -> pd.DataFrame:
@@ -419,61 +420,10 @@ def _mel_coefficients(mel_decibels: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(COEFFICIENTS, coefficients, strict=True))
 
 
-def _measure_files(
-    paths: list[Path], n_jobs: int, piece_seconds: float | None
-) -> dict[Path, Measured | Exception]:
-    """Return the features of each file, from the cache where it has them, or the error."""
-    cache_files = {path: _cache_file(path, piece_seconds) for path in paths}
-    outcomes = {path: _read_cached(cache_files[path]) for path in paths}
-    missing = [path for path, values in outcomes.items() if values is None]
-    fresh = _measure_in_parallel(missing, n_jobs, piece_seconds)
-    for path, outcome in zip(missing, fresh, strict=True):
-        outcomes[path] = outcome
-        if not isinstance(outcome, Exception):
-            write_atomically(cache_files[path], json.dumps(outcome))
-    return outcomes
-
-
-def _measure_in_parallel(
-    paths: list[Path], n_jobs: int, piece_seconds: float | None
-) -> Iterator[Measured | Exception]:
-    """Yield the features of each file in turn, or the error that came instead, with progress."""
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
-    # One file is not worth the second that a new process takes to start.
-    n_jobs = n_jobs if len(paths) > 1 else 1
-    if n_jobs != 1:
-        _have_librosa_compiled()
-    workers = Parallel(n_jobs=n_jobs, return_as="generator")
-    outcomes = workers(delayed(_measure_file)(path, piece_seconds) for path in paths)
-    yield from tqdm(outcomes, total=len(paths), desc="measuring tracks", leave=False)
-    _end_idle_processes()
-
-
-def _have_librosa_compiled() -> None:
-    """Have librosa compile what it compiles at first use, and keeps on disk, before others do.
-
-    Two processes that compile the same at once can leave a mixture of both behind, and every
-    program that loads it crashes.
-    """
-    track_features(np.random.default_rng(0).standard_normal(5 * 22050, dtype=np.float32))
-
-
-def _end_idle_processes() -> None:
-    """End joblib's processes, which would wait for more work in 300 MB each."""
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor().shutdown(wait=False)
-
-
-def _measure_file(path: Path, piece_seconds: float | None) -> Measured | Exception:
-    try:
-        samples = read_audio(path)
-        pieces = [samples] if piece_seconds is None else _pieces(samples, piece_seconds)
-        return [track_features(piece) for piece in pieces]
-    except (OSError, ValueError, RuntimeError) as error:
-        return error
+def _measure_file(path: Path, piece_seconds: float | None) -> Measured:
+    samples = read_audio(path)
+    pieces = [samples] if piece_seconds is None else _pieces(samples, piece_seconds)
+    return [track_features(piece) for piece in pieces]
 
 
 def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
@@ -481,25 +431,6 @@ def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
     if len(samples) < round(seconds * 22050):
         raise ValueError(f"shorter than a piece of {seconds:g} s")
     return cut(samples, seconds=seconds, hop_seconds=seconds)
-
-
-def _cache_file(path: Path, piece_seconds: float | None) -> Path:
-    """Return where the features of a file are kept: another name as soon as the file changes."""
-    state = file_state(path) if path.exists() else (path,)
-    key = f"{' '.join(map(str, state))} recipe {RECIPE}"
-    key += f" pieces of {piece_seconds:g} s" if piece_seconds is not None else ""
-    return cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-
-
-def _read_cached(path: Path) -> Measured | None:
-    try:
-        pieces = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(pieces, list) or not all(isinstance(piece, dict) for piece in pieces):
-        return None
-    complete = all(list(piece) == ["length", *FEATURE_NAMES] for piece in pieces)
-    return pieces if pieces and complete else None
 
 
 def _column_faults(table: pd.DataFrame) -> list[str]:

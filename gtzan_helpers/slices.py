@@ -5,9 +5,7 @@ Taught in notebooks/04_slice_waveforms.ipynb.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
 
 from .audio import AudioError, read_audio
-from .cache import cache_folder, file_state
+from .cache import entry, keep
 from .faults import recordings
+from .workers import each_file
 
 if TYPE_CHECKING:
     from .networks import SliceBatches
@@ -77,9 +75,10 @@ def cut(
 class SliceSet:
     """All slices of many tracks, read when they are asked for.
 
-    The tracks are decoded once, into one file of 16-bit samples in the cache folder. A slice is a
-    place in that file: overlapping slices share their samples, and memory holds only the batch at
-    hand. The file is made again when a track has changed.
+    Each track is decoded once, into a file of 16-bit samples in the cache folder. A slice is a
+    place in such a file: overlapping slices share their samples, and memory holds only the batch
+    at hand. The file is made again when the track has changed. Where no file can be kept, the
+    samples stay in memory.
 
     Parameters
     ----------
@@ -130,8 +129,8 @@ class SliceSet:
         self.n_samples, hop = _whole_samples(sample_rate, seconds, hop_seconds)
         self.sample_rate = sample_rate
         _check(tracks)
-        self._path, lengths = _decode(tracks, sample_rate)
-        self._track_bounds = np.concatenate([[0], np.cumsum(lengths)])
+        self._samples = _decode([Path(path) for path in tracks["path"]], sample_rate)
+        lengths = np.array([_length(samples) for samples in self._samples])
         counts = np.maximum(0, (lengths - self.n_samples) // hop + 1)
         if not counts.any():
             raise ValueError(
@@ -141,7 +140,7 @@ class SliceSet:
         self.too_short: list[str] = tracks["track_id"][counts == 0].tolist()
         self._track = np.repeat(np.arange(len(tracks)), counts)
         offsets = hop * np.concatenate([np.arange(count) for count in counts])
-        self._first_sample = self._track_bounds[self._track] + offsets
+        self._first_sample = offsets
         columns = tracks[["track_id", "genre", "artist"]]
         copies = recordings(tracks)
         if (copies != tracks["track_id"]).any():
@@ -157,8 +156,11 @@ class SliceSet:
 
     def samples(self, rows: ArrayLike) -> NDArray[np.float32]:
         """Return the waveforms of some slices, float32 of shape (len(rows), n_samples)."""
-        windows = sliding_window_view(self._all_samples(), self.n_samples)
-        chosen = windows[self._first_sample[self._positions(rows)]].astype(np.float32)
+        positions = self._positions(rows)
+        chosen = np.empty((len(positions), self.n_samples), np.float32)
+        places = zip(self._track[positions], self._first_sample[positions], strict=True)
+        for row, (track, first) in zip(chosen, places, strict=True):
+            row[:] = _part(self._samples[track], first, self.n_samples)
         chosen /= FULL_SCALE
         return chosen
 
@@ -172,11 +174,9 @@ class SliceSet:
         A network trains well on waveforms divided by this number. Take it from the training rows,
         so that nothing is learned from the others.
         """
-        samples = self._all_samples()
         count, total, squares = 0, 0.0, 0.0
         for track in np.unique(self._track[self._positions(rows)]):
-            start, stop = self._track_bounds[track : track + 2]
-            waveform = samples[start:stop].astype(np.float64)
+            waveform = _part(self._samples[track]).astype(np.float64)
             count += len(waveform)
             total += waveform.sum()
             squares += waveform @ waveform
@@ -234,10 +234,6 @@ class SliceSet:
             return np.flatnonzero(rows)
         return rows.astype(np.intp, casting="same_kind" if len(rows) else "unsafe")
 
-    def _all_samples(self) -> NDArray[np.int16]:
-        # Opened anew for every batch: what an open map has read counts as this program's memory.
-        return np.memmap(self._path, np.int16, mode="r", shape=(int(self._track_bounds[-1]),))
-
 
 def _whole_samples(sample_rate: int, seconds: float, hop_seconds: float) -> tuple[int, int]:
     """Return the length of a slice and the hop, both in samples."""
@@ -260,53 +256,41 @@ def _check(tracks: pd.DataFrame) -> None:
         raise ValueError("there are no tracks to cut: the table is empty")
 
 
-def _decode(tracks: pd.DataFrame, sample_rate: int) -> tuple[Path, NDArray[np.int64]]:
-    """Return the file with the samples of all tracks in turn, and each track's length in samples.
-
-    The lengths stand behind the samples, so that one file holds both and is complete or absent.
-    """
-    path = cache_folder() / "slices" / f"{_fingerprint(tracks, sample_rate)}.int16"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        # Two programs may do this at once: each writes a file of its own, and the last move wins.
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
-            _write_samples(unfinished, tracks, sample_rate)
-            unfinished.replace(path)
-    lengths = np.fromfile(path, np.int64, offset=path.stat().st_size - 8 * len(tracks))
-    return path, lengths
+def _decode(paths: list[Path], sample_rate: int) -> list[Path | NDArray[np.int16]]:
+    """Return a file with the samples of each track, or the samples where none can be kept."""
+    files = {path: _kept_file(path, sample_rate) for path in paths}
+    missing = [path for path, file in files.items() if not file.is_file()]
+    read = partial(_read_int16, sample_rate=sample_rate)
+    for path, outcome in each_file(missing, read, "read tracks", threads=True):
+        if isinstance(outcome, AudioError):
+            raise outcome
+        if isinstance(outcome, Exception):
+            raise AudioError(path, f"cannot be read ({outcome})") from outcome
+        if not keep(files[path], outcome.data):
+            files[path] = outcome
+    return [files[path] for path in paths]
 
 
-def _write_samples(path: Path, tracks: pd.DataFrame, sample_rate: int) -> None:
-    with path.open("wb") as file:
-        lengths = []
-        waveforms = _waveforms(tracks["path"], sample_rate)
-        for waveform in tqdm(waveforms, "read tracks", len(tracks), leave=False):
-            file.write(waveform.data)
-            lengths.append(len(waveform))
-        file.write(np.array(lengths, np.int64).data)
+def _kept_file(path: Path, sample_rate: int) -> Path:
+    try:
+        return entry("samples", path, "mono int16", sample_rate)
+    except OSError as error:
+        raise AudioError(path, f"it cannot be opened ({error.strerror})") from error
 
 
-def _waveforms(paths: pd.Series, sample_rate: int) -> Iterator[NDArray[np.int16]]:
-    """Decode tracks two at a time or more, and yield them in order."""
-    from joblib import Parallel, delayed
-
-    workers = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    return workers(delayed(_read_int16)(path, sample_rate) for path in paths)
+def _length(samples: Path | NDArray[np.int16]) -> int:
+    return samples.stat().st_size // 2 if isinstance(samples, Path) else len(samples)
 
 
-def _read_int16(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
+def _part(
+    samples: Path | NDArray[np.int16], first: int = 0, count: int | None = None
+) -> NDArray[np.int16]:
+    if isinstance(samples, Path):
+        return np.fromfile(samples, np.int16, -1 if count is None else count, offset=2 * first)
+    return samples[first:][:count]
+
+
+def _read_int16(path: Path, sample_rate: int) -> NDArray[np.int16]:
     # Exact for 16-bit files at their own rate. Resampling may pass full scale by a little.
     scaled = np.rint(read_audio(path, sample_rate) * FULL_SCALE)
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-
-
-def _fingerprint(tracks: pd.DataFrame, sample_rate: int) -> str:
-    """Return a name that changes when a track's file or the sample rate does."""
-    description = [("mono int16", sample_rate)]
-    for path in map(Path, tracks["path"]):
-        try:
-            description.append(file_state(path))
-        except OSError as error:
-            raise AudioError(path, f"it cannot be opened ({error.strerror})") from error
-    return hashlib.sha256(repr(description).encode()).hexdigest()[:24]

@@ -1,0 +1,85 @@
+"""Many files at once: one that fails, or kills its process, costs only itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import pytest
+from joblib.externals.loky import reusable_executor
+
+from gtzan_helpers.workers import each_file, measured
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / name for name in ("a", "b", "bad", "c", "deadly", "d")]
+    for path in found:
+        path.touch()
+    return found
+
+
+def measure(path: Path) -> str:
+    if path.name == "bad":
+        raise MemoryError
+    if path.name == "deadly":
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name.upper()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed in another way there")
+def test_a_killed_process_and_one_want_of_memory_are_named_and_the_rest_is_kept(paths):
+    outcomes = measured(paths, measure, "letters", 1, "measure", n_jobs=2)
+    good = {path: path.name.upper() for path in paths if path.name not in ("bad", "deadly")}
+    assert {path: outcomes[path] for path in good} == good
+    assert all("memory" in str(outcomes[paths[place]]) for place in (2, 4))
+    assert measured(list(good), None, "letters", 1, "measure") == good  # recalled, not measured
+
+
+def test_the_processes_end_and_those_of_the_user_stay(paths):
+    good = paths[:2] + paths[3:4]
+    list(each_file(good, measure, "measure", n_jobs=2, threads=True))
+    assert not executor_runs()  # threads need none, so none was made
+    list(each_file(good, measure, "measure", n_jobs=2))
+    assert not executor_runs()
+    joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(number) for number in range(4))
+    theirs = reusable_executor._executor
+    list(each_file(good, measure, "measure", n_jobs=2))
+    assert theirs.submit(int, "7").result() == 7
+    theirs.shutdown()
+
+
+def executor_runs() -> bool:
+    executor = reusable_executor._executor
+    return executor is not None and not executor._flags.shutdown
+
+
+INTERRUPTED = """
+import sys, threading, time
+from pathlib import Path
+from gtzan_helpers.workers import each_file
+
+def measure(path):
+    time.sleep(0.2)
+
+try:
+    for n, _ in enumerate(each_file([Path(str(n)) for n in range(100)], measure, "", 2, {threads})):
+        if n == 3:
+            raise KeyboardInterrupt
+except KeyboardInterrupt:
+    print([thread.name for thread in threading.enumerate() if "ThreadPool" in thread.name])
+"""
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_after_an_interrupt_nothing_runs_on(threads):
+    code = INTERRUPTED.format(threads=threads)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
