@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .audio import AudioError, read_audio
 from .cache import cache_folder, file_state
-from .faults import recordings
+from .faults import need_sound, recordings
 
 if TYPE_CHECKING:
     from .networks import SliceBatches
@@ -258,6 +258,7 @@ def _check(tracks: pd.DataFrame) -> None:
         )
     if len(tracks) == 0:
         raise ValueError("there are no tracks to cut: the table is empty")
+    need_sound(tracks)
 
 
 def _decode(tracks: pd.DataFrame, sample_rate: int) -> tuple[Path, NDArray[np.int64]]:
