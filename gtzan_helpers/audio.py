@@ -178,7 +178,7 @@ def mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def beyond_full_scale(peak: float) -> str:
     """Say what is wrong with amplitudes like these."""
-    return f"its amplitudes reach {peak:.4g}, where full scale is 1"
+    return f"its amplitudes reach {peak:.0f}, where full scale is 1"
 
 
 def read_blocks(path: str | Path, offset: float = 0.0, seconds: float | None = None) -> Blocks:
@@ -217,9 +217,9 @@ def read_header(path: str | Path, exact: bool = False) -> tuple[float, int]:
     if path.suffix.lower() in _NEEDS_AUDIOREAD and not exact:
         with naming(path):
             _refuse_what_is_no_file(path)
-        with _audioread(path) as sound:
-            if sound.duration > 0:
-                return float(sound.duration), sound.samplerate
+            with _audioread(path) as sound:
+                if sound.duration > 0:
+                    return float(sound.duration), sound.samplerate
     with _open(path) as sound:
         return sound.frames / sound.samplerate, sound.samplerate
 
@@ -448,6 +448,7 @@ def _audioread(path: Path) -> AudioFile:
     """Open a file with the system's own decoder or ffmpeg."""
     import audioread
 
+    path.open("rb").close()  # a decoder does not say that a file may not be read
     try:
         sound = audioread.audio_open(str(path.absolute()))  # ffmpeg takes "a:b" for a protocol
         if not (sound.samplerate and sound.channels):

@@ -38,8 +38,8 @@ SILENCE_DB = -60.0
 # A pause is music; a track that is silent for the greater part is not an example of a genre.
 SILENT_SHARE = 0.5
 # The mean of two channels is 3 dB weaker than they are if they have nothing to do with each other,
-# and 6 dB if only one of them sounds. At 30 dB, one is the other upside down.
-CANCELLED_DB = -30.0
+# and 6 dB if only one of them sounds. At 20 dB, one is the other upside down.
+CANCELLED_DB = -20.0
 # One or two samples at full scale are a loud peak; a flat top of three is a peak cut off.
 CLIPPED_RUN = 3
 # A track that never comes within 1 dB of full scale had room for its peaks.

@@ -79,8 +79,7 @@ def find_frames(path: Path) -> Frames | None:
     hardly any."""
     with path.open("rb", buffering=_CHUNK) as file:
         size = os.fstat(file.fileno()).st_size
-        head = _behind_tags(file, 0, size)
-        start = _search(file, head, size)
+        start = _search(file, _behind_tags(file, 0, size), size)
         if start is None:
             return None
         first = _frame(file, start)
@@ -100,7 +99,10 @@ def find_frames(path: Path) -> Frames | None:
                 break
             mixed = _frame(file, following).kind != first.kind
             lost, position = lost + following - behind, following
-    tidy = start == head and len(runs) == 1 and size - position < size // 200
+        head = _bytes(file, 0, 10)
+    # A tag of ID3 in front is what every decoder knows.
+    in_front = _tag_bytes(head) if head.startswith(b"ID3") else 0
+    tidy = start == in_front and len(runs) == 1 and size - position < size // 200
     return Frames(count, first, counter, runs, lost, tidy, mixed)
 
 
@@ -182,21 +184,22 @@ def _three_frames(file: BinaryIO, position: int) -> bool:
 
 
 def _behind_tags(file: BinaryIO, position: int, size: int) -> int:
-    """Return where the tags (ID3 of both kinds, and APE) end that begin at a place."""
-    while True:
-        head = _bytes(file, position, 32)
-        if head.startswith(b"ID3") and len(head) >= 10:
-            digits = enumerate(reversed(head[6:10]))  # of seven bits each
-            length = 10 + sum((digit & 127) << 7 * place for place, digit in digits)
-        elif head.startswith(b"APETAGEX"):
-            length = 32 + int.from_bytes(head[12:16], "little")
-        elif head.startswith(b"TAG"):
-            length = 128
-        else:
-            return position
+    """Return where the tags end that begin at a place."""
+    while length := _tag_bytes(_bytes(file, position, 32)):
         if position + length > size:
-            return position
+            break
         position += length
+    return position
+
+
+def _tag_bytes(head: bytes) -> int:
+    """Return the length of a tag (both kinds of ID3, or APE) by its first bytes; 0 of no tag."""
+    if head.startswith(b"ID3") and len(head) >= 10:
+        digits = enumerate(reversed(head[6:10]))  # of seven bits each
+        return 10 + sum((digit & 127) << 7 * place for place, digit in digits)
+    if head.startswith(b"APETAGEX"):
+        return 32 + int.from_bytes(head[12:16], "little")
+    return 128 if head.startswith(b"TAG") else 0
 
 
 def _side_bytes(frame: bytes) -> int:
