@@ -7,13 +7,14 @@ import html
 import io
 import os
 import re
+import shutil
 import tempfile
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -343,13 +344,12 @@ class _Sound(sf.SoundFile):
 
 
 class _StandIn:
-    """A temporary file with the sound of another one, deleted once nobody uses it."""
+    """A temporary file with the sound of another one, deleted once nobody uses it, or at exit."""
 
     def __init__(self, suffix: str) -> None:
-        handle, name = tempfile.mkstemp(suffix, dir=_temporary_folder().name)
-        os.close(handle)
-        self.path = Path(name)
-        weakref.finalize(self, self.path.unlink, missing_ok=True)
+        folder = tempfile.mkdtemp(prefix="gtzan_helpers_")
+        self.path = Path(folder, f"sound{suffix}")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def write(self, sample_rate: int, n_channels: int, blocks: Iterable[bytes]) -> None:
         """Write 16-bit samples, which come as bytes in pieces of any size."""
@@ -361,11 +361,6 @@ class _StandIn:
                 whole = len(rest) // size * size
                 out.buffer_write(rest[:whole], "int16")
                 rest = rest[whole:]
-
-
-@cache
-def _temporary_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="gtzan_helpers_")  # goes when the program ends
 
 
 def _open(path: Path, from_start: bool = True) -> _Sound:

@@ -207,8 +207,9 @@ def _parts(
     """Divide tracks by how their files look, and drop those like no other or unreadable."""
     parts: dict[Hashable, list[tuple[str, Any]]] = {}
     for row in rows:
-        with suppress(AudioError):
-            parts.setdefault(look(Path(str(row[1]))), []).append(row)
+        path = Path(str(row[1]))
+        with suppress(AudioError), naming(path):
+            parts.setdefault(look(path), []).append(row)
     return [part for part in parts.values() if len(part) > 1]
 
 

@@ -33,9 +33,7 @@ class Case(NamedTuple):
     names: str | tuple[str, ...] = ()  # what the error, or what is said or returned, must name
 
 
-CASES = [
-    Case(*row) for room in (cases_audio, cases_tables, cases_surroundings) for row in room.CASES
-]
+CASES = [Case(*row) for room in (cases_audio, cases_tables, cases_surroundings) for row in room.CASES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
