@@ -15,16 +15,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .audio import AudioError, decode, read_header
+from .audio import (
+    FAR_BEYOND,
+    FRAME_SECONDS,
+    LONGEST_SECONDS,
+    AudioError,
+    beyond_full_scale,
+    mix,
+    naming,
+    printable,
+    read_blocks,
+    read_header,
+)
 from .fingerprints import Landmarks, landmarks, same_recordings
 from .workers import measured
 
-# A frame of 50 ms spans a full period of the lowest note that is heard as one, 20 Hz.
-FRAME_SECONDS = 0.05
 # 60 dB below full scale: below the noise of the tapes and radios that GTZAN was recorded from.
 SILENCE_DB = -60.0
 # A pause is music; a track that is silent for the greater part is not an example of a genre.
 SILENT_SHARE = 0.5
+# The mean of two channels is 3 dB weaker than they are if they have nothing to do with each other,
+# and 6 dB if only one of them sounds. At 20 dB, one is the other upside down.
+CANCELLED_DB = -20.0
 # One or two samples at full scale are a loud peak; a flat top of three is a peak cut off.
 CLIPPED_RUN = 3
 # A track that never comes within 1 dB of full scale had room for its peaks.
@@ -35,24 +47,27 @@ CLIPPED_SHARE = 0.01
 # As long as a slice of lesson 4: a shorter track holds none, and a stretch of silence as long may
 # become a slice of nothing, under a genre's name.
 SLICE_SECONDS = 2.0
+# Left out tracks are named one by one, with their reasons, unless they are more than these.
+MOST_NAMED, FEW_NAMED = 12, 3
 # GTZAN's lengths differ by 2 %. Lengths are only held against each other where nine in ten agree.
 LENGTH_TOLERANCE = 0.1
 COMMON_SHARE = 0.9
 # Hardly two recordings begin alike for so long, unless they begin with silence.
 BEGINNING_SECONDS = 1.0
 
-_VERSION = 2  # of the measurements below: a higher one makes older caches count no more
+_VERSION = 3  # of the measurements below: a higher one makes older caches count no more
 
 
 # What one pass over a track's samples tells; the rest is missing where `problem` is not "".
 _MEASUREMENTS = (
     *("problem", "seconds", "sample_rate", "channels"),
-    *("silent_share", "stretch_seconds", "stretch_start", "clipped_share", "clipped_seconds"),
+    *("peak", "silent_share", "stretch_seconds", "stretch_start", "cancelled_share"),
+    *("clipped_share", "clipped_seconds"),
     *("audio_hash", "hashes", "frames"),
 )
 
 LEFT_OUT = (
-    *("unreadable", "silent", "short"),
+    *("unreadable", "silent", "short", "out of range", "channels cancel"),
     *("exact copy", "near copy", "copy under another genre"),
 )
 
@@ -69,11 +84,19 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, sorted by track_id, a row per fault
         track_id, fault, detail. The faults are "unreadable", "silent" (for more than half of its
-        length), "clipped" (badly distorted by peaks cut off), "short" (less than 2 s), "exact copy"
-        and "near copy" (of an earlier track of its genre: the same samples, or the same recording
-        at another level, shifted, filtered or compressed), "copy under another genre" (both tracks
-        are listed); and, for information, "silent stretch" (of 2 s or more, in a track that is not
-        "silent"), and "unusual length" and "unusual format", where the others agree.
+        length), "clipped" (badly distorted by peaks cut off), "short" (less than 2 s), "out of
+        range" (full scale is passed tenfold, as when numbers of 16 bits are taken for amplitudes),
+        "channels cancel" (their mean is silent for more than half of its length, and they are not),
+        "exact copy" and "near copy" (of an earlier track of its genre: the same samples, or the
+        same recording at another level, shifted, filtered or compressed), "copy under another
+        genre" (both tracks are listed); and, for information, "silent stretch" (of 2 s or more, in
+        a track that is not "silent"), "long" (only the first five minutes are used, and checked),
+        and "unusual length" and "unusual format", where the others agree.
+
+    Raises
+    ------
+    ValueError
+        If the tracks come from a feature file, and have no sound.
 
     Notes
     -----
@@ -83,6 +106,7 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
     Taught in notebooks/01_explore_the_data.ipynb. Sturm (2013), "The GTZAN dataset: its contents,
     its faults, their effects on evaluation, and its future use", describes faults of these kinds.
     """
+    need_sound(tracks)
     found = _measure_all(tracks)
     faults = pd.DataFrame(
         [*_own_faults(found), *_odd_ones_out(found), *_copies(found)],
@@ -94,7 +118,8 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
 def usable(tracks: pd.DataFrame) -> pd.DataFrame:
     """Leave out the tracks that nothing can be learned from, and print which and why.
 
-    Unreadable, mostly silent and very short tracks go; so do copies of an earlier track, lest one
+    Unreadable, mostly silent and very short tracks go, and those whose channels cancel each other
+    or whose amplitudes are far beyond full scale; so do copies of an earlier track, lest one
     recording stand on both sides of a split, and both tracks where one stands under two genres,
     since its genre is unknown. Clipped tracks stay: distorted as they are, they are examples of
     their genre.
@@ -116,12 +141,32 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
     faults = check_tracks(tracks)
     faults = faults[faults["fault"].isin(LEFT_OUT)]
     if len(faults):
-        reasons = faults["track_id"] + " (" + faults["fault"] + ": " + faults["detail"] + ")"
         n_left_out = faults["track_id"].nunique()
-        print(f"left out {n_left_out} of {len(tracks)} tracks: {', '.join(reasons)}")
+        print(f"left out {n_left_out} of {len(tracks)} tracks: {_in_short(faults)}")
     kept = tracks[~tracks["track_id"].isin(faults["track_id"])].reset_index(drop=True)
     kept.attrs["found"] = tracks.attrs.get("found", len(tracks))
     return kept
+
+
+def _in_short(faults: pd.DataFrame) -> str:
+    """Name faults one by one; where they are many, count them, and name the first few."""
+    ids = faults["track_id"].map(printable)
+    if len(faults) <= MOST_NAMED:
+        return ", ".join(ids + " (" + faults["fault"] + ": " + faults["detail"] + ")")
+    kinds = []
+    for fault, names in ids.groupby(faults["fault"]):
+        more = ", …" if len(names) > FEW_NAMED else ""
+        kinds.append(f"{len(names)} {fault} ({', '.join(names[:FEW_NAMED])}{more})")
+    return f"{'; '.join(kinds)}. check_tracks gives the reasons"
+
+
+def need_sound(tracks: pd.DataFrame) -> None:
+    """Refuse tracks of which only features are known."""
+    if len(tracks) and (tracks["path"] == "").all():
+        raise ValueError(
+            "these tracks come from a feature file and have no sound: take tracks from "
+            "load_tracks, with the path of a folder that holds their files"
+        )
 
 
 def recordings(tracks: pd.DataFrame) -> pd.Series:
@@ -159,22 +204,26 @@ def _parts(
     """Divide tracks by how their files look, and drop those like no other or unreadable."""
     parts: dict[Hashable, list[tuple[str, Any]]] = {}
     for row in rows:
-        with suppress(AudioError):
-            parts.setdefault(look(Path(str(row[1]))), []).append(row)
+        path = Path(str(row[1]))
+        with suppress(AudioError), naming(path):
+            parts.setdefault(look(path), []).append(row)
     return [part for part in parts.values() if len(part) > 1]
 
 
 def _beginning(path: Path) -> str:
     # Not the middle: in some formats, samples are not the same where one begins to read there.
-    return _hash(decode(path, 0, BEGINNING_SECONDS)[0])
+    return _hash(path, BEGINNING_SECONDS)
 
 
 def _whole(path: Path) -> str:
-    return _hash(decode(path)[0])
+    return _hash(path, LONGEST_SECONDS)
 
 
-def _hash(samples: NDArray[np.float32]) -> str:
-    return hashlib.blake2b(samples.data, digest_size=16).hexdigest()
+def _hash(path: Path, seconds: float) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for block in read_blocks(path, 0.0, seconds).blocks:
+        digest.update(block.data)
+    return digest.hexdigest()
 
 
 def _measure_all(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -193,59 +242,117 @@ def _measure_all(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measure(path: Path) -> dict[str, Any]:
-    samples, sample_rate = decode(path)
-    marks = landmarks(samples.mean(axis=1), sample_rate)
+    with naming(path):
+        return {"problem": "", **_measurements(path)}
+
+
+def _measurements(path: Path) -> dict[str, Any]:
+    """Measure the first minutes of a track block by block: two hours cost no more memory."""
+    part = read_blocks(path, 0.0, LONGEST_SECONDS)
+    frame = round(FRAME_SECONDS * part.sample_rate)
+    digest, levels, peak, n_samples = hashlib.blake2b(digest_size=16), [], 0.0, 0
+    tops = [_FlatTops() for _ in range(2 * part.n_channels)]
+
+    def look(block: NDArray[np.float32]) -> NDArray[np.float32]:
+        nonlocal peak, n_samples
+        mono = mix(block)
+        digest.update(block.data)
+        levels.append(_levels(block, mono, frame))
+        peak = max(peak, float(np.abs(block).max()))
+        for channel, above, below in zip(block.T, tops[::2], tops[1::2], strict=True):
+            above.add(channel)
+            below.add(-channel)
+        n_samples += len(block)
+        return mono
+
+    marks = landmarks(map(look, part.blocks), part.sample_rate)
+    seconds = n_samples / part.sample_rate
     return {
-        "problem": "",
-        "seconds": len(samples) / sample_rate,
-        "sample_rate": sample_rate,
-        "channels": samples.shape[1],
-        **_silence(samples, sample_rate),
-        **_clipping(samples, sample_rate),
-        "audio_hash": _hash(samples),
+        "seconds": part.file_seconds if part.file_seconds > LONGEST_SECONDS else seconds,
+        "sample_rate": part.sample_rate,
+        "channels": part.n_channels,
+        "peak": peak,
+        **_silence(np.concatenate(levels)),
+        **_clipping(tops, n_samples, frame, seconds),
+        "audio_hash": digest.hexdigest(),
         "hashes": marks.hashes.tolist(),
         "frames": marks.frames.tolist(),
     }
 
 
-def _silence(samples: NDArray[np.float32], sample_rate: int) -> dict[str, float]:
-    """Return the share of frames that are silent in every channel, and their longest stretch."""
-    length = min(len(samples), round(FRAME_SECONDS * sample_rate))
-    n_frames = len(samples) // length
-    frames = samples[: n_frames * length].reshape(n_frames, length, -1)
-    loudness = frames.std(axis=1).max(axis=1)  # not the mean square, which an offset would raise
-    silent = loudness < 10 ** (SILENCE_DB / 20)
+def _levels(
+    block: NDArray[np.float32], mono: NDArray[np.float32], frame: int
+) -> NDArray[np.float32]:
+    """Return the loudness of each frame, in its loudest channel and in the mean of them."""
+    frame = min(len(block), frame)
+    n_frames = len(block) // frame
+    channels = block[: n_frames * frame].reshape(n_frames, frame, -1)
+    # Not the mean square, which an offset would raise.
+    loudest = channels.std(axis=1).max(axis=1)
+    if block.shape[1] == 1:
+        return np.stack([loudest, loudest], axis=1)
+    return np.stack(
+        [loudest, mono[: n_frames * frame].reshape(n_frames, frame).std(axis=1)], axis=1
+    )
+
+
+def _silence(levels: NDArray[np.float32]) -> dict[str, float]:
+    """Return the share of frames that are silent in every channel, and their longest stretch, and
+    the share of those that are silent only in the mean of the channels."""
+    loudest, mean = levels.T
+    silent = loudest < 10 ** (SILENCE_DB / 20)
+    cancelled = ~silent & (mean < 10 ** (CANCELLED_DB / 20) * loudest)
     edges = np.flatnonzero(np.diff(silent, prepend=False, append=False))
     starts, lengths = edges[::2], edges[1::2] - edges[::2]
     return {
         "silent_share": float(silent.mean()),
         "stretch_seconds": float(lengths.max(initial=0) * FRAME_SECONDS),
         "stretch_start": float(starts[lengths.argmax()] * FRAME_SECONDS) if len(starts) else 0.0,
+        "cancelled_share": float(cancelled.mean()),
     }
 
 
-def _clipping(samples: NDArray[np.float32], sample_rate: int) -> dict[str, float]:
+def _clipping(
+    tops: list[_FlatTops], n_samples: int, frame: int, seconds: float
+) -> dict[str, float]:
     """Return the share of samples in flat tops, in the worst channel, and the seconds that hold
     such tops in any channel."""
-    tops = np.stack([_flat_tops(channel) for channel in samples.T])
-    length = round(FRAME_SECONDS * sample_rate)
-    n_frames = len(np.unique(np.flatnonzero(tops.any(axis=0)) // length))
+    places = [top.all_places() for top in tops]
+    shares = [
+        len(above) + len(below) for above, below in zip(places[::2], places[1::2], strict=True)
+    ]
+    n_frames = len(np.unique(np.concatenate(places) // frame))
     return {
-        "clipped_share": float(tops.mean(axis=1).max()),
-        "clipped_seconds": min(n_frames * FRAME_SECONDS, len(samples) / sample_rate),
+        "clipped_share": max(shares) / n_samples,
+        "clipped_seconds": min(n_frames * FRAME_SECONDS, seconds),
     }
 
 
-def _flat_tops(channel: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mark the samples that stand in runs of CLIPPED_RUN or more at an extreme near full scale."""
-    from scipy.ndimage import binary_opening
+class _FlatTops:
+    """The samples in runs of CLIPPED_RUN or more at the maximum of a channel, near full scale,
+    of which one hears block by block."""
 
-    level = 10 ** (CLIPPED_LEVEL_DB / 20)
-    extremes = {float(value) for value in (channel.max(), channel.min()) if abs(value) >= level}
-    tops = np.zeros(len(channel), bool)
-    for value in extremes:
-        tops |= binary_opening(channel == value, np.ones(CLIPPED_RUN))
-    return tops
+    def __init__(self) -> None:
+        self.highest = 10 ** (CLIPPED_LEVEL_DB / 20)
+        self.places: list[NDArray[np.int64]] = []
+        self.n_samples = 0
+        self.last = np.zeros(0, np.float32)  # a run may go on from one block to the next
+
+    def add(self, channel: NDArray[np.float32]) -> None:
+        from scipy.ndimage import binary_opening
+
+        values = np.concatenate([self.last, channel])
+        maximum = float(values.max())
+        if maximum > self.highest:
+            self.highest, self.places = maximum, []
+        if maximum == self.highest:
+            tops = binary_opening(values == maximum, np.ones(CLIPPED_RUN))
+            self.places.append(np.flatnonzero(tops) + self.n_samples - len(self.last))
+        self.n_samples += len(channel)
+        self.last = values[-(CLIPPED_RUN - 1) :]
+
+    def all_places(self) -> NDArray[np.int64]:
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *self.places]))
 
 
 def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
@@ -253,16 +360,25 @@ def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
         if track.problem:
             yield track.track_id, "unreadable", track.problem
             continue
+        seconds = min(track.seconds, LONGEST_SECONDS)
+        if track.seconds > LONGEST_SECONDS:
+            used = f"only the first {LONGEST_SECONDS / 60:g} are used"
+            yield track.track_id, "long", f"{track.seconds / 60:.1f} min; {used}"
+        if track.peak > FAR_BEYOND:
+            yield track.track_id, "out of range", beyond_full_scale(track.peak)
+        if track.cancelled_share > SILENT_SHARE:
+            silent = f"{track.cancelled_share * seconds:.1f} of {seconds:.1f} s"
+            yield track.track_id, "channels cancel", f"their mean is silent for {silent}"
         if track.seconds < SLICE_SECONDS:
             yield track.track_id, "short", f"{track.seconds:.2f} s"
         if track.silent_share > SILENT_SHARE:
-            silent = f"{track.silent_share * track.seconds:.1f} of {track.seconds:.1f} s"
+            silent = f"{track.silent_share * seconds:.1f} of {seconds:.1f} s"
             yield track.track_id, "silent", silent
         elif track.stretch_seconds >= SLICE_SECONDS:
             stretch = f"{track.stretch_seconds:.1f} s from {track.stretch_start:.1f} s"
             yield track.track_id, "silent stretch", stretch
         if track.clipped_share > CLIPPED_SHARE:
-            cut_off = f"peaks cut off in {track.clipped_seconds:.1f} of {track.seconds:.1f} s"
+            cut_off = f"peaks cut off in {track.clipped_seconds:.1f} of {seconds:.1f} s"
             yield track.track_id, "clipped", f"{cut_off} ({track.clipped_share:.1%} of samples)"
 
 

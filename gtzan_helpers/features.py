@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import median_filter
 
-from .audio import read_audio
+from .audio import naming, read_track
 from .cache import write_atomically
 from .slices import cut
 from .workers import measured
@@ -23,7 +23,7 @@ HOP_LENGTH = 512
 N_MFCC = 20
 MEDIAN_LENGTH = 31
 # Part of every cached result's name: raise it whenever `track_features` gives other values.
-RECIPE = 2
+RECIPE = 3
 
 MEASURES = (
     "chroma_stft",
@@ -421,9 +421,10 @@ def _mel_coefficients(mel_decibels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _measure_file(path: Path, piece_seconds: float | None) -> Measured:
-    samples = read_audio(path)
-    pieces = [samples] if piece_seconds is None else _pieces(samples, piece_seconds)
-    return [track_features(piece) for piece in pieces]
+    with naming(path):
+        samples = read_track(path)
+        pieces = [samples] if piece_seconds is None else _pieces(samples, piece_seconds)
+        return [track_features(piece) for piece in pieces]
 
 
 def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:

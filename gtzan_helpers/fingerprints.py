@@ -8,7 +8,7 @@ Method: A. Wang (2003), "An industrial-strength audio search algorithm", ISMIR.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 WINDOW_SECONDS = 1024 / 22050
 HOP_SECONDS = WINDOW_SECONDS / 4
 N_BANDS = 232  # up to 5 kHz: what a radio or tape lets through
+ROWS = 512  # of the spectrogram that are made at once
 # A peak is the largest value within half a second and 450 Hz.
 NEIGHBOURHOOD = (41, 21)
 # The numbers of a pair must fit into the bits of its hash.
@@ -48,21 +49,43 @@ class Match(NamedTuple):
     shift_seconds: float
 
 
-def landmarks(samples: NDArray[np.float32], sample_rate: int) -> Landmarks:
-    """Return the landmarks of a mono waveform, about 45 for each second of music."""
-    import scipy.fft
+def landmarks(
+    samples: NDArray[np.float32] | Iterable[NDArray[np.float32]], sample_rate: int
+) -> Landmarks:
+    """Return the landmarks of a mono waveform, about 45 for each second of music.
+
+    The waveform may come in blocks, which are not kept.
+    """
     from scipy.ndimage import maximum_filter
 
-    window, hop = round(WINDOW_SECONDS * sample_rate), round(HOP_SECONDS * sample_rate)
-    if len(samples) < window:
+    spectra = list(_spectra([samples] if isinstance(samples, np.ndarray) else samples, sample_rate))
+    if not spectra:
         return Landmarks(np.zeros(0, np.int64), np.zeros(0, np.int64))
-    pieces = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
-    tapered = pieces * np.hanning(window).astype(np.float32)
-    spectrogram = np.abs(scipy.fft.rfft(tapered, axis=1)[:, :N_BANDS])
+    spectrogram = np.concatenate(spectra)
     peaks = maximum_filter(spectrogram, size=NEIGHBOURHOOD) == spectrogram
     # Below -80 dB of the loudest there is only rounding, alike in all files.
     frames, bands = np.nonzero(peaks & (spectrogram > 1e-4 * spectrogram.max()))
     return _pair(frames, bands)
+
+
+def _spectra(
+    blocks: Iterable[NDArray[np.float32]], sample_rate: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield some rows of the spectrogram at a time."""
+    import scipy.fft
+
+    window, hop = round(WINDOW_SECONDS * sample_rate), round(HOP_SECONDS * sample_rate)
+    taper = np.hanning(window).astype(np.float32)
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        if len(rest) < window:
+            continue
+        pieces = np.lib.stride_tricks.sliding_window_view(rest, window)[::hop]
+        for start in range(0, len(pieces), ROWS):
+            tapered = pieces[start : start + ROWS] * taper
+            yield np.abs(scipy.fft.rfft(tapered, axis=1)[:, :N_BANDS])
+        rest = rest[len(pieces) * hop :]
 
 
 def _pair(frames: NDArray[np.int64], bands: NDArray[np.int64]) -> Landmarks:

@@ -26,6 +26,7 @@ from .audio import (
     PLAYER_SECONDS,
     AudioError,
     player,
+    printable,
     read_audio,
     read_header,
 )
@@ -80,6 +81,11 @@ class Heard:
     strangeness: float
 
     @property
+    def name(self) -> str:
+        """The song's file name, as it can be shown."""
+        return printable(self.path.name)
+
+    @property
     def overall(self) -> pd.DataFrame:
         """The vote over the whole song: mean probabilities, a row per network, best first."""
         votes = pd.DataFrame({name: table.mean() for name, table in self.probabilities.items()}).T
@@ -112,7 +118,7 @@ class Heard:
             for name, table in self.probabilities.items()
         }
         return {
-            "song": self.path.name,
+            "song": self.name,
             "seconds": self.seconds,
             "distance": self.distance,
             "strangeness": self.strangeness,
@@ -123,21 +129,21 @@ class Heard:
         """Return the figure as a PNG file, and in words for those who cannot see it."""
         import matplotlib.pyplot as plt
 
-        axes = plots.song(self.probabilities, title=self.path.name)
+        axes = plots.song(self.probabilities, title=self.name)
         figure, png = axes[0].figure, io.BytesIO()
         figure.savefig(png, format="png", dpi=90, bbox_inches="tight")
         plt.close(figure)
         return png.getvalue(), plots.spoken(figure)
 
     def __repr__(self) -> str:
-        return "\n".join([self.path.name, *self.verdicts()])
+        return "\n".join([self.name, *self.verdicts()])
 
     def _repr_html_(self) -> str:
         png, words = self.picture()
         source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
         start = max(0.0, (self.seconds - PLAYER_SECONDS) / 2)
         excerpt = read_audio(self.path, SAMPLE_RATE, start, PLAYER_SECONDS)
-        label = f"{self.path.name}, from {start:.0f} s" if start else self.path.name
+        label = f"{self.name}, from {start:.0f} s" if start else self.name
         figure = f'<img alt="{html.escape(words)}" style="max-width: 100%" src="{source}">'
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.verdicts())
         return figure + player(excerpt, SAMPLE_RATE, label).data + lines
@@ -173,7 +179,7 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
     -----
     Taught in notebooks/06_compare_and_use.ipynb.
     """
-    seconds = read_header(path)[0]
+    seconds = read_header(path, exact=True)[0]
     if not hop_seconds > 0:
         raise ValueError(f"hop_seconds is {hop_seconds:g}, but slices must move on")
     if seconds < SLICE_SECONDS:
@@ -182,9 +188,11 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
         )
     # A file may hold a little less than its header says, as read_audio allows.
     window = min(models.track_seconds, max(SLICE_SECONDS, seconds - MISSING_SECONDS_ALLOWED))
-    slices = _hear(path, SLICE_SECONDS, hop_seconds, lambda pieces: _ask(models.cnn, pieces))
+    slices = _hear(
+        path, seconds, SLICE_SECONDS, hop_seconds, lambda pieces: _ask(models.cnn, pieces)
+    )
     hop = max(window / 2, seconds / MOST_WINDOWS)
-    features = _hear(path, window, hop, _feature_rows)
+    features = _hear(path, seconds, window, hop, _feature_rows)
     dense = _ask(models.dense, features.to_numpy(np.float32))
     scaled = scaled_features(models.dense, features.to_numpy(np.float32))
     distance = float(np.median(nearest_distances(models.known, scaled)))
@@ -243,7 +251,7 @@ def _show_upload(name: str, content: bytes, models: Models) -> None:
         try:
             display(classify_song(song, models))
         except AudioError as error:
-            print(f"{song.name}: {error.reason}; {error.way_out}")
+            print(f"{printable(song.name)}: {error.reason}; {error.way_out}")
 
 
 def _ask(network: object, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -252,35 +260,40 @@ def _ask(network: object, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _hear(
     path: str | Path,
+    song_seconds: float,
     seconds: float,
     hop_seconds: float,
     listen: Callable[[NDArray[np.float32]], NDArray | pd.DataFrame],
 ) -> pd.DataFrame:
     """Return what a function makes of each slice of a song, indexed by the slice's start."""
-    rows, loudest = [], 0.0
-    for slices in _pieces(path, seconds, hop_seconds):
+    rows, starts, lowest, highest = [], [], np.inf, -np.inf
+    for start, slices in _pieces(path, song_seconds, seconds, hop_seconds):
         rows.append(pd.DataFrame(listen(slices)))
-        loudest = max(loudest, float(np.abs(slices).max()))
+        starts.append(start)
+        lowest, highest = min(lowest, slices.min()), max(highest, slices.max())
     if not rows:
         raise AudioError(path, f"holds less than the {seconds:.1f} s that its header promises")
-    if loudest < SILENT:
+    if highest - lowest < 2 * SILENT:  # wherever they lie: an offset is no sound
         raise AudioError(path, "is silent from beginning to end", "choose one that sounds")
     table = pd.concat(rows)
-    return table.set_index(pd.Index(hop_seconds * np.arange(len(table)), name="start"))
+    return table.set_index(pd.Index(np.concatenate(starts), name="start"))
 
 
-def _pieces(path: str | Path, seconds: float, hop_seconds: float) -> Iterator[NDArray[np.float32]]:
-    """Read a song piece by piece, and yield the slices of each, all `hop_seconds` apart."""
+def _pieces(
+    path: str | Path, song_seconds: float, seconds: float, hop_seconds: float
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+    """Read a song piece by piece, and yield the slices of each and where in the song they start."""
+    hop_seconds = max(1, round(hop_seconds * SAMPLE_RATE)) / SAMPLE_RATE  # slices start at samples
     n_slices = max(1, int((PIECE_SECONDS - seconds) // hop_seconds) + 1)
     length = (n_slices - 1) * hop_seconds + seconds
-    song_seconds = read_header(path)[0]
-    starts = np.arange(0, song_seconds - seconds + 1e-9, n_slices * hop_seconds)
-    for start in tqdm(starts, "listen", unit="piece", leave=False):
+    firsts = np.arange(0, song_seconds - seconds + 1e-9, n_slices * hop_seconds)
+    for first in tqdm(firsts, "listen", unit="piece", leave=False):
         # A hundredth of a second more than needed: rounding must not cost the last slice.
-        samples = read_audio(path, SAMPLE_RATE, float(start), length + 0.01)
+        samples = read_audio(path, SAMPLE_RATE, float(first), length + 0.01)
         if len(samples) < round(seconds * SAMPLE_RATE):
             return
-        yield cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
+        slices = cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
+        yield first + hop_seconds * np.arange(len(slices)), slices
 
 
 def _feature_rows(slices: NDArray[np.float32]) -> pd.DataFrame:

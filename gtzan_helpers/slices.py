@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from .audio import AudioError, read_audio
+from .audio import LONGEST_SECONDS, AudioError, naming, read_track
 from .cache import entry, keep
-from .faults import recordings
+from .faults import need_sound, recordings
 from .workers import each_file
 
 if TYPE_CHECKING:
@@ -254,6 +254,7 @@ def _check(tracks: pd.DataFrame) -> None:
         )
     if len(tracks) == 0:
         raise ValueError("there are no tracks to cut: the table is empty")
+    need_sound(tracks)
 
 
 def _decode(paths: list[Path], sample_rate: int) -> list[Path | NDArray[np.int16]]:
@@ -262,10 +263,8 @@ def _decode(paths: list[Path], sample_rate: int) -> list[Path | NDArray[np.int16
     missing = [path for path, file in files.items() if not file.is_file()]
     read = partial(_read_int16, sample_rate=sample_rate)
     for path, outcome in each_file(missing, read, "read tracks", threads=True):
-        if isinstance(outcome, AudioError):
-            raise outcome
         if isinstance(outcome, Exception):
-            raise AudioError(path, f"cannot be read ({outcome})") from outcome
+            raise outcome
         if not keep(files[path], outcome.data):
             files[path] = outcome
     return [files[path] for path in paths]
@@ -273,7 +272,7 @@ def _decode(paths: list[Path], sample_rate: int) -> list[Path | NDArray[np.int16
 
 def _kept_file(path: Path, sample_rate: int) -> Path:
     try:
-        return entry("samples", path, "mono int16", sample_rate)
+        return entry("samples", path, "mono int16", sample_rate, LONGEST_SECONDS)
     except OSError as error:
         raise AudioError(path, f"it cannot be opened ({error.strerror})") from error
 
@@ -292,5 +291,6 @@ def _part(
 
 def _read_int16(path: Path, sample_rate: int) -> NDArray[np.int16]:
     # Exact for 16-bit files at their own rate. Resampling may pass full scale by a little.
-    scaled = np.rint(read_audio(path, sample_rate) * FULL_SCALE)
+    with naming(path):
+        scaled = np.rint(read_track(path, sample_rate) * FULL_SCALE)
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

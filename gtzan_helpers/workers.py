@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -87,23 +88,38 @@ def _outcomes(
         yield from (_attempt(measure, path) for path in paths[1:])
         return
     try:
-        yield from _in_parallel(paths[1:], measure, n_jobs, threads)
+        in_parallel = _in_threads if threads else _in_processes
+        yield from in_parallel(paths[1:], measure, n_jobs)
     except BrokenProcessPool:
         for path in sorted(left):  # one by one, to see which of them it is
             try:
-                yield from _in_parallel([path], measure, 2, threads)
+                yield from _in_processes([path], measure, 2)
             except BrokenProcessPool:
                 yield path, MemoryError("its process was ended, most often for want of memory")
 
 
-def _in_parallel(
-    paths: list[Path], measure: Callable, n_jobs: int, threads: bool
+def _in_threads(
+    paths: list[Path], measure: Callable, n_jobs: int
+) -> Iterator[tuple[Path, Outcome]]:
+    from joblib import effective_n_jobs
+
+    with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
+        try:
+            waiting = [pool.submit(_attempt, measure, path) for path in paths]
+            while waiting:
+                yield waiting.pop(0).result()  # and then forgotten, for it may be large
+        finally:
+            # Threads that are left running would crash Python when it ends.
+            pool.shutdown(cancel_futures=True)
+
+
+def _in_processes(
+    paths: list[Path], measure: Callable, n_jobs: int
 ) -> Iterator[tuple[Path, Outcome]]:
     from joblib import Parallel, delayed
 
     before = _executor()
-    prefer = "threads" if threads else None
-    workers = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+    workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     try:
         with closing(workers(delayed(_attempt)(measure, path) for path in paths)) as outcomes:
             yield from outcomes

@@ -2,14 +2,18 @@
 
 import base64
 import io
+import os
 import pickle
 import re
+import subprocess
+import sys
 
 import librosa
 import numpy as np
 import pytest
 import soundfile as sf
 
+from gtzan_helpers import audio
 from gtzan_helpers.audio import AudioError, decode, player, read_audio, read_header
 
 RATE = 22050
@@ -70,6 +74,19 @@ def test_a_part_is_the_same_as_in_the_whole(tmp_path, kind):
     np.testing.assert_allclose(part, read_audio(path)[33075:77175], atol=1e-5)
 
 
+def test_a_part_of_an_mp3_file_of_variable_rate_is_the_same_as_in_the_whole(tmp_path):
+    samples = tone(6, 44100) + np.random.default_rng(0).normal(0, 0.1, 6 * 44100) * np.repeat(
+        [0, 1], 3 * 44100
+    )
+    sf.write(tmp_path / "a.mp3", samples, 44100, bitrate_mode="VARIABLE", compression_level=0.3)
+    whole, _ = sf.read(tmp_path / "a.mp3", dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(decode(tmp_path / "a.mp3")[0], whole)
+    for start in (0.3, 1.5, 2.9):
+        part, _ = decode(tmp_path / "a.mp3", start, 1)
+        first = round(start * 44100)
+        np.testing.assert_allclose(part, whole[first : first + 44100], atol=1e-5)
+
+
 def test_a_part_that_passes_the_end_is_shorter(tmp_path):
     sf.write(tmp_path / "a.wav", tone(), RATE)
     assert read_audio(tmp_path / "a.wav", offset=1.5, seconds=10).shape == (RATE // 2,)
@@ -88,6 +105,40 @@ def test_other_formats_go_to_the_system_decoder(tmp_path):
     (tmp_path / "a.wav").rename(tmp_path / "a.m4a")
     np.testing.assert_allclose(read_audio(tmp_path / "a.m4a"), tone(), atol=1e-4)
     assert read_header(tmp_path / "a.m4a") == (2.0, RATE)
+
+
+def test_other_formats_are_decoded_once_though_they_are_read_in_parts(tmp_path, monkeypatch):
+    sf.write(tmp_path / "a.wav", tone(10), RATE)
+    (tmp_path / "a.wav").rename(tmp_path / "a.m4a")
+    decoded = []
+    monkeypatch.setattr(
+        audio,
+        "_decoded_by_system",
+        lambda path, do=audio._decoded_by_system: decoded.append(do(path)) or decoded[-1],
+    )
+    assert read_header(tmp_path / "a.m4a") == (10.0, RATE)
+    assert decoded == []
+    for start in range(9):
+        assert len(read_audio(tmp_path / "a.m4a", offset=start, seconds=1)) == RATE
+    assert len(decoded) == 1
+    sf.write(tmp_path / "b.wav", tone(4), RATE)
+    (tmp_path / "b.wav").replace(tmp_path / "a.m4a")
+    assert len(read_audio(tmp_path / "a.m4a")) == 4 * RATE
+    assert len(decoded) == 2
+
+
+def test_what_was_decoded_is_deleted_when_the_program_ends(tmp_path):
+    sf.write(tmp_path / "a.wav", tone(), RATE)
+    (tmp_path / "a.wav").rename(tmp_path / "a.m4a")
+    code = "import sys; from gtzan_helpers.audio import read_audio; read_audio(sys.argv[1])"
+    place = tmp_path / "temporary"
+    place.mkdir()
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, tmp_path / "a.m4a"],
+        env=os.environ | {"TMPDIR": str(place)},
+        check=True,
+    )
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["wav", "au", "flac", "ogg", "mp3"])

@@ -147,6 +147,30 @@ def test_silence_in_one_channel_is_no_fault(folder):
     assert faults_of(folder) == [("jazz.00004", "unusual format")]
 
 
+def test_a_track_is_out_of_range_or_cancels_and_both_are_left_out(folder, capsys):
+    sf.write(folder / "jazz" / "jazz.00008.wav", noise(8) * 32768, RATE, subtype="FLOAT")
+    samples = noise(9)
+    other = np.where(np.arange(len(samples)) < 2.2 * RATE, -samples, samples)
+    sf.write(folder / "jazz" / "jazz.00009.wav", np.stack([samples, other], 1), RATE)
+    faults = check_tracks(load_tracks(folder)).query("fault != 'unusual format'")
+    assert list(faults["fault"]) == ["out of range", "channels cancel"]
+    assert "29" in faults["detail"].iloc[0]  # 0.9 of 32768
+    assert "2.2 of 4.0 s" in faults["detail"].iloc[1]
+    assert len(usable(load_tracks(folder))) == 10
+    assert "jazz.00008 (out of range" in capsys.readouterr().out
+
+
+def test_of_a_long_track_five_minutes_are_checked_and_used(folder, capsys):
+    samples = np.random.default_rng(9).normal(0, 0.1, 420 * 1000)
+    samples[310_000:] = 0  # behind what is used
+    sf.write(folder / "jazz" / "jazz.00009.flac", samples, 1000)
+    faults = check_tracks(load_tracks(folder)).set_index("fault")["detail"]
+    assert faults["long"] == "7.0 min; only the first 5 are used"
+    assert "silent stretch" not in faults
+    assert len(usable(load_tracks(folder))) == 11
+    assert capsys.readouterr().out == ""
+
+
 def test_two_silent_tracks_are_not_copies(folder):
     for number in (6, 7):
         sf.write(folder / "jazz" / f"jazz.0000{number}.wav", np.zeros(4 * RATE), RATE)

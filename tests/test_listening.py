@@ -86,11 +86,26 @@ def test_a_long_song_is_heard_without_gaps_between_the_pieces_it_is_read_in(
     assert (heard.drop([loud_at - 1, loud_at, loud_at + 1]) < 0.01).all()
 
 
+def test_slices_start_where_they_say_though_the_hop_is_no_whole_number_of_samples(
+    models: Models, tmp_path: Path
+) -> None:
+    hop = 0.50003
+    samples = np.zeros(130 * RATE)
+    samples[round(100.01 * RATE) : round(102.01 * RATE)] = np.tile([0.9, -0.9], RATE)
+    soundfile.write(tmp_path / "song.wav", samples, RATE)
+    heard = gh.classify_song(tmp_path / "song.wav", models, hop).probabilities[CNN]["loud"]
+    steps = np.diff(heard.index)
+    np.testing.assert_allclose(steps, steps[0], atol=1e-9)
+    assert steps[0] * RATE == pytest.approx(round(hop * RATE))
+    assert heard.idxmax() == pytest.approx(100.01, abs=hop / 2)
+
+
 @pytest.mark.parametrize(
     ("name", "rate", "channels", "subtype"),
     [
         ("cd.wav", 44100, 2, "PCM_16"),
         ("telephone.wav", 8000, 1, "ULAW"),
+        ("answering machine.wav", 8000, 1, "GSM610"),
         ("studio.flac", 96000, 2, "PCM_24"),
         ("cinema.wav", 48000, 6, "PCM_16"),
         ("download.mp3", 44100, 2, "MPEG_LAYER_III"),
