@@ -317,8 +317,7 @@ def test_a_track_split_shows_which_artists_it_shares(small):
 
 
 def test_the_fault_filtered_lists_are_not_for_the_demo():
-    tracks = make_tracks({"blues": [3]})
-    tracks.attrs["source"] = "demo"
+    tracks = make_tracks({"blues": [3]}).assign(source="demo")
     with pytest.raises(SplitError, match="about GTZAN's own tracks"):
         split(tracks, by="fault-filtered")
 
