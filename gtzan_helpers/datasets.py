@@ -61,6 +61,8 @@ GENRES = [
 ]
 DEMO = Path(__file__).parent / "demo"
 
+# What folders of genre folders are called, where there are several.
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
 # As many genres are named in the line that describes a source.
 _NAMED_GENRES = 10
 
@@ -306,11 +308,11 @@ def _is_genre(folder: Path, paths: list[Path]) -> bool:
 def _refuse_two_places(root: Path, genres: list[Path], paths: list[Path]) -> None:
     """Refuse folders of genre folders, such as train and test, that stand side by side."""
     inner = {genre: {path.name for path in _folders_within(genre, paths)} for genre in genres}
-    sets = [names for names in inner.values() if names]
-    common = set.intersection(*sets) if len(sets) > 1 else set()
-    places = []
-    if len(common) > 1 and len(common) > len(set.union(*sets)) / 2:
-        places = [genre for genre, names in inner.items() if names]
+    names = [name for names in inner.values() for name in names]
+    twice = {name.lower() for name in names if names.count(name) > 1}
+    # Artists may stand in several genres; genres stand in several parts, and so do GTZAN's.
+    parts = twice and {genre.name.lower() for genre in genres} <= _PARTS
+    places = [genre for genre in genres if inner[genre] and (parts or twice & set(GENRES))]
     # Where a track is called like its folder, blues/blues.00000.wav, that folder is a genre.
     own = {path.parent for path in paths if "/" not in track_name("/".join(path.parts[-2:]))}
     if deeper := own - set(genres):

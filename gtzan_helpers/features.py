@@ -304,7 +304,7 @@ def _tracks_of_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     of_genres = tracks.groupby("rows")["genre"].transform("nunique")
     copies = tracks.index[tracks.duplicated("rows") | (of_genres > 1)]
     if len(copies):
-        names = ", ".join(copies)
+        names = _in_short(list(copies))
         print(f"left out {len(copies)} of {len(tracks)} tracks, copies by their features: {names}")
     chosen = ~ids.isin(copies) & ~(features["filename"] + " " + rows.astype(str)).duplicated()
     kept, ids, rows = (part[chosen].reset_index(drop=True) for part in (features, ids, rows))

@@ -118,7 +118,7 @@ def tracks_of_pieces(names: pd.Series, genres: pd.Series, seconds: pd.Series | f
         return tracks
     shared = start.duplicated(keep=False) & start.notna()
     if shared.mean() >= 0.5:  # a table of pieces: then a track may have one piece only
-        shared |= start.notna() & sure
+        shared |= start.notna()
     return tracks.mask(shared, start)
 
 
