@@ -201,7 +201,7 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
         return _tracks_of_file(Path(path).expanduser())
     tracks = usable(load_tracks())
     features = extract_features(tracks)
-    measured = tracks["track_id"].isin(track_ids(features, pieces=False))
+    measured = tracks["track_id"].isin(track_ids(features))
     return tracks[measured].reset_index(drop=True), features
 
 
@@ -260,7 +260,7 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     write_atomically(path, text.getvalue())
 
 
-def track_ids(features: pd.DataFrame, pieces: bool | None = None) -> pd.Series:
+def track_ids(features: pd.DataFrame, pieces: bool | None = False) -> pd.Series:
     """Return the track that each row of a feature table belongs to.
 
     Parameters
@@ -268,8 +268,8 @@ def track_ids(features: pd.DataFrame, pieces: bool | None = None) -> pd.Series:
     features : DataFrame
         With a column `filename`, such as "blues.00000.wav".
     pieces : bool, optional
-        Whether the rows are pieces of tracks, such as "blues.00000.7.wav". By default that is told
-        by the names: of GTZAN's form, or several that differ in their last number only.
+        Whether the rows are pieces of tracks, such as "blues.00000.7.wav". None lets the names
+        decide, for a file of others: published ones, or several that differ in a last number only.
 
     Returns
     -------
@@ -294,7 +294,7 @@ def track_ids(features: pd.DataFrame, pieces: bool | None = None) -> pd.Series:
 def _tracks_of_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tracks that a feature file knows, and their features, without the copies."""
     features = read_features(path)
-    ids = track_ids(features)
+    ids = track_ids(features, pieces=None)
     _refuse_mixed_up(path, features, ids)
     # A track is a copy where all its rows are; where some are, it is the same recording.
     rows = features.groupby(FEATURE_NAMES, sort=False).ngroup()
@@ -349,7 +349,7 @@ def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict
         try:
             artists = find_artists([folder], ids, fetch_index())
         except DatasetError as error:
-            warnings.warn(f"the artists are unknown: {error}", stacklevel=5)
+            warnings.warn(f"the artists are unknown: {error}", stacklevel=4)
     return artists or {}
 
 

@@ -333,7 +333,8 @@ def _recordings(table: pd.DataFrame) -> dict[str, pd.Series]:
     from .tables import tracks_of_pieces
 
     names = table["track_id"].astype(str)
-    known = {"piece": tracks_of_pieces(names, table["genre"].astype(str), float("inf"))}
+    seconds = table.get("seconds", table.get("length", float("inf")) / 22050)
+    known = {"piece": tracks_of_pieces(names, table["genre"].astype(str), seconds)}
     if "path" in table and (table["path"] != "").all():
         from .faults import recordings
 

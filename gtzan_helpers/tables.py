@@ -66,12 +66,14 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     OSError, ValueError
         If it cannot be read as a table.
     """
-    text = read_text(path).lstrip("\r\n")
-    if stated := re.match(r"sep=(.)\r?\n", text):  # a line that Excel writes and understands
+    text = read_text(path).replace("\r\n", "\n").lstrip("\n")
+    if "\n" not in text:  # as the first Macintoshes ended lines
+        text = text.replace("\r", "\n")
+    if stated := re.match(r"sep=(.)\n", text):  # a line that Excel writes and understands
         text = text[stated.end() :]
     header = text.partition("\n")[0]
     separator = max(",;\t", key=header.count)
-    options = {"dtype": str, "keep_default_na": False, "index_col": False}
+    options = {"dtype": str, "keep_default_na": False, "index_col": False, "lineterminator": "\n"}
     table = pd.read_csv(io.StringIO(text), sep=separator, **options).fillna("")
     table.columns = table.columns.str.strip()
     return table.loc[:, ~table.columns.str.fullmatch(r"(Unnamed: [\d.]+)?")], separator
@@ -116,7 +118,7 @@ def tracks_of_pieces(names: pd.Series, genres: pd.Series, seconds: pd.Series | f
     start = start.where((sure | short) & (last != genres.map(_plain)))
     if (start.groupby(genres.to_numpy()).nunique() < 2).all():
         return tracks
-    shared = start.duplicated(keep=False) & start.notna()
+    shared = names.groupby(start).transform("nunique") > 1
     if shared.mean() >= 0.5:  # a table of pieces: then a track may have one piece only
         shared |= start.notna()
     return tracks.mask(shared, start)
