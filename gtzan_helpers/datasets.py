@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 
@@ -22,7 +22,17 @@ from .downloads import (
     is_stray,
     unpack,
 )
-from .faults import check_tracks, usable
+from .faults import check_tracks, recordings, usable
+from .tables import (
+    find_listed,
+    read_table,
+    read_text,
+    same_spelling,
+    tell_unlisted,
+    track_name,
+    tracks_of_pieces,
+    warn_of_genres_alike,
+)
 
 __all__ = [
     "GENRES",
@@ -51,8 +61,10 @@ GENRES = [
 ]
 DEMO = Path(__file__).parent / "demo"
 
-# The deepest form in the wild is archive/Data/genres_original/<genre>, as Kaggle's unpacks.
-_DEEPEST_FOLDER = 4
+# What folders of genre folders are called, where there are several.
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+# As many genres are named in the line that describes a source.
+_NAMED_GENRES = 10
 
 SETS = ("demo", *COLLECTIONS)
 _ABOUT = {
@@ -71,21 +83,23 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
     source : str or path, optional
         "demo", the small set that comes with the course; "mini", 100 tracks of GTZAN, or "full",
         all 1000, fetched by the first call; or a folder or a tar or zip archive with a folder of
-        audio files for each genre, in any form that GTZAN is found in. By default the environment
-        variable GTZAN_DATA decides, and without it the demo is taken. For a folder that is called
-        like one of the sets, write "./mini".
+        audio files for each genre, in any form that GTZAN is found in, also with folders of artists
+        and albums in those of the genres. By default the environment variable GTZAN_DATA decides,
+        and without it the demo is taken. For a folder that is called like one of the sets, write
+        "./mini".
     index : str or path, optional
         List of artists in the form of Sturm's index.txt. By default a tracks.csv (with columns
         track_id and artist) or index.txt among the tracks, else Sturm's index where it was fetched
-        before and the tracks are named like GTZAN's.
+        before and the tracks are named like GTZAN's; else, where all tracks lie in folders within
+        their genre, each of these is taken for an artist.
 
     Returns
     -------
     DataFrame, sorted by track_id
         track_id ("blues.00000", or "genre/name" for names unlike GTZAN's), genre, artist ("" if
         unknown), path, seconds, sample_rate (Hz), and problem: "" if the file's header can be read,
-        else what is wrong; then seconds is NaN and sample_rate 0. ``.attrs["source"]`` is
-        "demo", "mini", "full" or "folder".
+        else what is wrong; then seconds is NaN and sample_rate 0. recording is the same for exact
+        copies and for pieces of one track, and source "demo", "mini", "full" or "folder".
 
     Raises
     ------
@@ -100,16 +114,20 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
     chosen = str(source or os.environ.get("GTZAN_DATA") or "demo")
     try:
         folder = _folder(chosen)
-        files = _genre_files(folder)
-        tracks = _table(files)
-        places = [folder, next(iter(files)).parent]
-        artists = find_artists(places, tracks["track_id"], index)
+        genres, paths = _genres_and_paths(folder)
+        tracks = _table(genres, paths)
+        seconds = tracks["seconds"].fillna(float("inf"))
+        whole = tracks_of_pieces(tracks["track_id"], tracks["genre"], seconds)
+        artists = find_artists(_places(folder, genres[0]), tracks["track_id"], index, whole)
+        if artists is None:
+            artists = _artists_by_folder(tracks, genres)
     except DatasetError as error:
         if source or chosen == "demo":
             raise
         raise DatasetError(f"{error} (GTZAN_DATA is set to {chosen})") from error
     tracks["artist"] = [artists.get(track_id, "") for track_id in tracks["track_id"]]
-    tracks.attrs["source"] = chosen if chosen in SETS else "folder"
+    tracks["recording"] = _recordings(tracks, whole)
+    tracks["source"] = chosen if chosen in SETS else "folder"
     return tracks
 
 
@@ -124,17 +142,40 @@ def describe_source(tracks: pd.DataFrame) -> str:
     Returns
     -------
     str
-        Such as "demo: 113 usable tracks of 115, 10 genres, 10 s each. Made for this course; …".
+        Such as "folder: 113 usable tracks of 115, 2 genres (jazz, pop), 10 s each. Your own …".
     """
-    source, found = tracks.attrs.get("source", "folder"), tracks.attrs.get("found", len(tracks))
     readable = tracks[tracks["problem"] == ""]
+    source = " and ".join(tracks["source"].unique() if "source" in tracks else []) or "folder"
+    n_tracks = readable["track_id"].nunique()
+    # The number before `usable` is only told: where it is lost, nothing else is.
+    found = tracks.attrs.get("found", tracks["track_id"].nunique())
     if readable.empty:
         return f"{source}: none of {found} tracks can be read."
-    n_genres = readable["genre"].nunique()
+    pieces = f" in {len(readable)} pieces" if len(readable) > n_tracks else ""
     return (
-        f"{source}: {len(readable)} usable tracks of {found}, {n_genres} "
-        f"genre{'s' * (n_genres != 1)}, {_lengths(readable['seconds'])}. {_ABOUT[source]}"
+        f"{source}: {n_tracks} usable tracks of {found}{pieces}, {_named(readable['genre'])}, "
+        f"{_lengths(readable['seconds'])}. {_ABOUT.get(source, _ABOUT['folder'])}"
     )
+
+
+def are_the_demos(tracks: pd.DataFrame) -> bool:
+    """Whether there are tracks of the demo in a table, whose names look like those of GTZAN.
+
+    They are known by the source, and where a table has lost that, by their paths or artists.
+    """
+    signs = {
+        "source": lambda column: column == "demo",
+        "path": lambda column: column.astype(str).str.startswith(f"{DEMO}{os.sep}"),
+        "artist": lambda column: column.isin(set(demo_artists().values())),
+    }
+    return any(bool(sign(tracks[name]).any()) for name, sign in signs.items() if name in tracks)
+
+
+@lru_cache
+def demo_artists() -> dict[str, str]:
+    """Return the artist of each of the demo's tracks."""
+    table = _read_artists(DEMO / "tracks.csv")
+    return dict(zip(table["track_id"], table["artist"], strict=True))
 
 
 def read_index(path: str | Path) -> pd.DataFrame:
@@ -163,8 +204,8 @@ def read_index(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
         raise DatasetError(f"the index {path} cannot be read ({error}): check the path") from error
     rows: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(lines, start=1):
@@ -176,8 +217,7 @@ def read_index(path: str | Path) -> pd.DataFrame:
                 f"line {number} of the index {path} is not 'file ::: artist ::: title' but "
                 f"{line.strip()!r}: correct it, or put ## before it"
             )
-        name = PurePosixPath(fields[0])
-        track_id = _track_id(name.parent.name, name.stem if is_audio(name.name) else name.name)
+        track_id = track_name(fields[0])
         if track_id in rows:
             raise DatasetError(f"line {number} of the index {path} repeats {track_id}: remove it")
         rows[track_id] = (fields[1], fields[2])
@@ -209,61 +249,118 @@ def _folder(source: str) -> Path:
     )
 
 
-def _genre_files(root: Path) -> dict[Path, list[Path]]:
-    """Find the folders that hold the tracks of one genre each, wherever they lie below `root`."""
-    found: dict[Path, list[Path]] = {}
-    for folder, names, files in os.walk(root, followlinks=True):
-        here = Path(folder)
-        depth = len(here.relative_to(root).parts)
-        names[:] = [name for name in names if not is_stray(name) and depth < _DEEPEST_FOLDER]
-        if tracks := sorted(here / name for name in files if is_audio(name)):
-            found[here] = tracks
-    if not found:
+def _genres_and_paths(root: Path) -> tuple[list[Path], list[Path]]:
+    """Find the folders of the genres, wherever they lie below `root`, and all tracks in them."""
+    paths = sorted(_audio_files(root))
+    if not paths:
         raise DatasetError(
             f"{root} holds no audio files: point to a folder that holds a folder of tracks for "
             "each genre, such as blues/blues.00000.wav"
         )
-    if root in found:
+    parent, genres = root, _folders_within(root, paths)
+    while len(genres) == 1 and not _is_genre(genres[0], paths):
+        parent, genres = genres[0], _folders_within(genres[0], paths)
+    outside = [path for path in paths if not any(map(path.is_relative_to, genres))]
+    if not genres:
         raise DatasetError(
-            f"{root} holds {found[root][0].name} outside any genre folder: put each track into a "
-            "folder named after its genre, and point to the folder that holds those"
+            f"{root} holds {printable(outside[0].name)} outside any genre folder: put each track "
+            "into a folder named after its genre, and point to the folder that holds those"
         )
-    parents = sorted({folder.parent for folder in found})
-    if len(parents) > 1:
+    _refuse_two_places(root, genres, paths)
+    _warn_of_folders(parent, genres, outside)
+    return genres, sorted(set(paths) - set(outside))
+
+
+def _audio_files(root: Path) -> Iterator[Path]:
+    """Yield all audio files below a folder; what links lead to is entered once."""
+    entered = {os.path.realpath(root)}
+    above = set(map(str, Path(os.path.realpath(root)).parents))
+
+    def tell(error: OSError) -> None:
+        text = f"{printable(error.filename)} is left out: it cannot be read ({error.strerror})"
+        warnings.warn(text, stacklevel=6)
+
+    for folder, names, files in os.walk(root, onerror=tell, followlinks=True):
+        yield from (Path(folder, name) for name in files if is_audio(name))
+        names[:] = sorted(name for name in names if not is_stray(name))
+        targets = [os.path.realpath(Path(folder, name)) for name in names]
+        names[:] = [
+            name
+            for number, (name, target) in enumerate(zip(names, targets, strict=True))
+            if target not in entered | above | set(targets[:number])
+        ]
+        entered.update(targets)
+
+
+def _folders_within(folder: Path, paths: list[Path]) -> list[Path]:
+    """Return the folders directly below one that hold tracks, however deep."""
+    below = [path.relative_to(folder).parts for path in paths if path.is_relative_to(folder)]
+    return sorted({folder / parts[0] for parts in below if len(parts) > 1})
+
+
+def _is_genre(folder: Path, paths: list[Path]) -> bool:
+    """Whether a folder that stands alone is a genre, and not one that holds the genres."""
+    holds_tracks = any(path.parent == folder for path in paths)
+    n_folders = len(_folders_within(folder, paths))
+    return folder.name.lower() in GENRES or (holds_tracks and n_folders < 2)
+
+
+def _refuse_two_places(root: Path, genres: list[Path], paths: list[Path]) -> None:
+    """Refuse folders of genre folders, such as train and test, that stand side by side."""
+    inner = {genre: {path.name for path in _folders_within(genre, paths)} for genre in genres}
+    names = [name for names in inner.values() for name in names]
+    twice = {name.lower() for name in names if names.count(name) > 1}
+    # Artists may stand in several genres; genres stand in several parts, and so do GTZAN's.
+    parts = twice and {genre.name.lower() for genre in genres} <= _PARTS
+    places = [genre for genre in genres if inner[genre] and (parts or twice & set(GENRES))]
+    # Where a track is called like its folder, blues/blues.00000.wav, that folder is a genre.
+    own = {path.parent for path in paths if "/" not in track_name("/".join(path.parts[-2:]))}
+    if deeper := own - set(genres):
+        places = sorted({folder.parent for folder in deeper} | {genres[0].parent})
+        places = places[-2:]
+    if places:
         raise DatasetError(
-            f"{root} holds genre folders in more than one place, {parents[0]} and {parents[1]}: "
-            "point to the one that is meant"
+            f"{root} holds genre folders in more than one place, {printable(places[0])} and "
+            f"{printable(places[1])}: point to the one that is meant"
         )
-    _refuse_empty(parents[0], found)
-    return found
 
 
-def _refuse_empty(parent: Path, found: Iterable[Path]) -> None:
-    """Say so when a genre is there in name only; folders of images or tables are let be."""
-    for folder in sorted(parent.iterdir()):
-        if not folder.is_dir() or is_stray(folder.name) or folder in found:
-            continue
-        names = [path.name for path in folder.rglob("*") if path.is_file()]
-        if folder.name in GENRES or all(map(is_stray, names)):
-            raise DatasetError(
-                f"the genre folder {folder} holds no audio files: put its tracks there, or "
-                "remove the folder"
-            )
+def _warn_of_folders(parent: Path, genres: list[Path], outside: list[Path]) -> None:
+    """Say what is odd about the folders: tracks outside, empty genres, numbers for names."""
+    names = {genre.name for genre in genres}
+    if outside:
+        n, first = len(outside), printable(outside[0])
+        warnings.warn(f"{n} tracks outside the genre folders are left out: {first} …", stacklevel=4)
+    if empty := [name for name in GENRES if name not in names and (parent / name).is_dir()]:
+        text = f"the genre folder {parent / empty[0]} holds no audio files: put its tracks there"
+        warnings.warn(text, stacklevel=4)
+    if all(name.isdecimal() and len(name) <= 3 for name in names):
+        warnings.warn(
+            f"the genres are taken from the folders {', '.join(sorted(names)[:3])} …, which are "
+            "numbers: the folders of FMA say nothing, and its genres stand in its tracks.csv; "
+            "put the tracks into folders named after them",
+            stacklevel=4,
+        )
+    warn_of_genres_alike(sorted(names))
 
 
-def _table(files: dict[Path, list[Path]]) -> pd.DataFrame:
+def _table(genres: list[Path], paths: list[Path]) -> pd.DataFrame:
     rows: dict[str, tuple] = {}
-    for folder, paths in files.items():
-        for path in paths:
-            track_id = _track_id(folder.name, path.stem)
-            if track_id in rows:
-                raise DatasetError(
-                    f"{path} and {Path(rows[track_id][3]).name} are both track {track_id}: keep "
-                    "one of them, or rename it"
-                )
-            rows[track_id] = (track_id, folder.name, "", str(path), *_header(path))
+    parent = genres[0].parent
+    for path in paths:
+        place = printable(path.relative_to(parent).as_posix())
+        name = place.partition("/")[0]
+        track_id = track_name(place, name)
+        if track_id in rows:
+            raise DatasetError(
+                f"{printable(path)} and {printable(Path(rows[track_id][3]).name)} are both track "
+                f"{track_id}: keep one of them, or rename it"
+            )
+        rows[track_id] = (track_id, name, "", str(path), *_header(path))
     columns = ["track_id", "genre", "artist", "path", "seconds", "sample_rate", "problem"]
-    return pd.DataFrame([rows[track_id] for track_id in sorted(rows)], columns=columns)
+    table = dict(zip(columns, zip(*sorted(rows.values()), strict=True), strict=True))
+    # A column of text cannot hold a path whose bytes are no UTF-8.
+    return pd.DataFrame(table | {"path": pd.Series(table["path"], dtype=object)})
 
 
 def _header(path: Path) -> tuple[float, int, str]:
@@ -273,43 +370,101 @@ def _header(path: Path) -> tuple[float, int, str]:
         return float("nan"), 0, error.reason
 
 
-def _track_id(folder: str, stem: str) -> str:
-    """Name a track: as GTZAN does where it is named so, else by its folder and name."""
-    numbered = re.fullmatch(r"(.+)\.\d{5}", stem)
-    if not folder or (numbered and numbered[1] == folder):
-        return stem
-    return f"{folder}/{stem}"
+def printable(name: str | Path) -> str:
+    """Return a file's name as text, with a sign like \\xe9 for each byte that is no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _places(folder: Path, genre: Path) -> list[Path]:
+    """Return the folders that a list of artists may lie in, from the outermost to the genres'."""
+    return [place for place in reversed(genre.parents) if place.is_relative_to(folder)]
+
+
+def _artists_by_folder(tracks: pd.DataFrame, genres: list[Path]) -> dict[str, str]:
+    """Return the folder within its genre that each track lies in, where all lie in such."""
+    places = [Path(path).relative_to(genres[0].parent).parts for path in tracks["path"]]
+    if any(len(place) < 3 for place in places):
+        return {}
+    print(f"artists are taken from the folders: {printable('/'.join(places[0]))}")
+    names = same_spelling(printable(place[1]) for place in places)
+    return dict(zip(tracks["track_id"], names, strict=True))
+
+
+def _recordings(tracks: pd.DataFrame, whole: pd.Series) -> pd.Series:
+    """Name the recording of each track: the same for exact copies, and for pieces of one track."""
+    from .splits import connected_rows
+
+    copies = recordings(tracks)
+    pieces = whole != tracks["track_id"]
+    if not pieces.any():
+        return copies
+    print(f"{pieces.sum()} files are pieces of {whole[pieces].nunique()} tracks, by their names")
+    groups = connected_rows(pd.DataFrame({"copy": copies, "piece": whole}))
+    return whole.groupby(groups).transform("first")
 
 
 def find_artists(
-    places: list[Path], track_ids: Iterable[str], index: str | Path | None = None
-) -> dict[str, str]:
-    """Return the artist of each track for which one is known.
+    places: Iterable[Path],
+    track_ids: pd.Series,
+    index: str | Path | None = None,
+    whole: pd.Series | None = None,
+    sturms: bool = True,
+) -> dict[str, str] | None:
+    """Return the artist of each track that is on a list of artists; None if there is no list.
 
     Asks the index, else a tracks.csv or index.txt in one of the places, else, where tracks are
-    named like GTZAN's, Sturm's index if it was fetched before.
+    named like GTZAN's, Sturm's index if it was fetched before. Rows that are pieces of a track, by
+    `whole`, have its artist. Warns where the list seems to be about other tracks.
     """
     lists = [place / name for place in places for name in ("tracks.csv", "index.txt")]
-    if any("/" not in track_id for track_id in track_ids):
+    if sturms and any(map(is_gtzans, track_ids)):
         lists.append(cache_folder() / "sturm" / "index.txt")
     index = index or next((path for path in lists if path.is_file()), None)
     if index is None:
-        return {}
+        return None
     table = _read_artists(Path(index)) if Path(index).suffix == ".csv" else read_index(index)
-    return dict(zip(table["track_id"], table["artist"], strict=True))
+    listed = dict(zip(table["track_id"], same_spelling(table["artist"]), strict=True))
+    whole = track_ids if whole is None else whole
+    found = find_listed([*track_ids, *whole], listed)
+    pairs = list(zip(track_ids, whole, strict=True))
+    artists = {own: found.get(own, found.get(track)) for own, track in pairs}
+    artists = {name: artist for name, artist in artists.items() if artist is not None}
+    if unlisted := tell_unlisted(artists, track_ids, listed):
+        warnings.warn(f"the list of artists {index} {unlisted}", stacklevel=3)
+    return artists
+
+
+def is_gtzans(track_id: str) -> bool:
+    """Whether a track is called like one of GTZAN's."""
+    genre, _, number = track_id.partition(".")
+    return genre in GENRES and number[:5].isdecimal() and number[5:6] in ("", ".")
 
 
 def _read_artists(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # there is a band called NA
+        table, _ = read_table(path)  # as text: there is a band called NA
     except (OSError, ValueError) as error:
         raise DatasetError(f"the list of artists {path} cannot be read: {error}") from error
     if not {"track_id", "artist"} <= set(table.columns):
         raise DatasetError(
             f"the list of artists {path} needs the columns track_id and artist, but has "
-            f"{', '.join(table.columns)}: rename its columns, or move the file away"
+            f"{', '.join(table.columns[:9])}: rename its columns, or move the file away"
+        )
+    names, artists = table["track_id"].map(track_name), same_spelling(table["artist"])
+    table = pd.DataFrame({"track_id": names, "artist": artists}).drop_duplicates(ignore_index=True)
+    if (twice := table["track_id"].duplicated()).any():
+        raise DatasetError(
+            f"the list of artists {path} names two artists for {table['track_id'][twice].iloc[0]}: "
+            "keep one of them"
         )
     return table
+
+
+def _named(genres: pd.Series) -> str:
+    names = sorted(genres.unique())
+    n_more = len(names) - _NAMED_GENRES
+    named = ", ".join(names[:_NAMED_GENRES]) + (f" and {n_more} more" if n_more > 0 else "")
+    return f"{len(names)} genre{'s' * (len(names) != 1)} ({named})"
 
 
 def _lengths(seconds: pd.Series) -> str:

@@ -68,6 +68,15 @@ COLLECTIONS = {
 }
 TIMEOUT_SECONDS = 30
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+# What systems, editors and version control put beside files. Songs and bands have names such as
+# "...And Justice for All" and "__init__", so a dot or an underscore alone tells nothing.
+_STRAY_BEGINNINGS = ("._", ".Trash", ".~lock", ".nfs", ".fuse_hidden")
+_STRAYS = {
+    *(".ds_store", "__macosx", ".appledouble", ".spotlight-v100", ".fseventsd"),
+    *("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+    *("@eadir", "#recycle", "lost+found", ".directory", ".thumbnails"),
+    *(".git", ".svn", ".hg", ".ipynb_checkpoints", "__pycache__", ".venv"),
+}
 RIGHTS = "GTZAN's rights are unclear: learn from it, and do not pass it on."
 
 STURM = (
@@ -166,7 +175,7 @@ def unpack(archive: Path) -> Path:
 
 def is_stray(name: str) -> bool:
     """Whether a file or folder is one that systems leave behind (._x, .DS_Store, __MACOSX)."""
-    return name.startswith((".", "__"))
+    return name.startswith(_STRAY_BEGINNINGS) or name.casefold() in _STRAYS
 
 
 def is_audio(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from scipy.ndimage import median_filter
 from .audio import naming, read_track
 from .cache import write_atomically
 from .slices import cut
+from .splits import connected_rows
+from .tables import read_table, track_name, tracks_of_pieces, warn_of_genres_alike
 from .workers import measured
 
 FRAME_LENGTH = 2048
@@ -173,7 +176,9 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
     -------
     tracks : DataFrame
         As from `load_tracks`. From a feature file `path` is "", and artists come from an index.txt
-        or tracks.csv beside it, else from Sturm's index, which is fetched where it can be.
+        or tracks.csv beside it, else from Sturm's index, which is fetched where it can be. A file
+        of pieces, such as the published features_3_sec.csv, gives a row for each piece, with the
+        track_id, artist and recording of its track.
     features : DataFrame, columns `FEATURE_COLUMNS`
         Rows in the order of `tracks`. Tracks whose features are all equal are taken for copies;
         the later ones are left out, and both where they are of two genres.
@@ -181,7 +186,8 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
     Raises
     ------
     FeatureError
-        If the file is not a feature table.
+        If the file is not a feature table, two files in it go by one name, or a track by two
+        genres.
     DatasetError
         As for `load_tracks`.
 
@@ -206,7 +212,8 @@ def read_features(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or path
-        CSV file with the 60 columns of `FEATURE_COLUMNS`, in any order.
+        CSV file with the 60 columns of `FEATURE_COLUMNS`, in any order; separated by commas,
+        semicolons (then with decimal points or commas) or tabs.
 
     Returns
     -------
@@ -216,20 +223,23 @@ def read_features(path: str | Path) -> pd.DataFrame:
     ------
     FeatureError
         If the file cannot be read or has no rows, or a column is missing, extra, not numeric or
-        not finite.
+        not finite, or a name or label is empty.
 
     Notes
     -----
     Taught in notebooks/02_extract_features.ipynb.
     """
-    way_out = "write a fresh one with extract_features and write_features"
+    way_out = "correct it, or write a fresh one with extract_features and write_features"
     try:
-        table = pd.read_csv(path)
+        table, separator = read_table(path)
     except (OSError, ValueError) as error:
         raise FeatureError(f"{path} cannot be read as a table ({error}): {way_out}") from error
+    for name in table.columns.intersection(["length", *FEATURE_NAMES]):
+        table[name] = _as_numbers(table[name], separator)
     faults = ["no rows"] if table.empty else _column_faults(table)
     if faults:
         raise FeatureError(f"{path}: {'; '.join(faults)}: {way_out}")
+    warn_of_genres_alike(table["label"])
     return table[FEATURE_COLUMNS]
 
 
@@ -251,15 +261,16 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     write_atomically(path, text.getvalue())
 
 
-def track_ids(features: pd.DataFrame, pieces: bool = False) -> pd.Series:
+def track_ids(features: pd.DataFrame, pieces: bool | None = False) -> pd.Series:
     """Return the track that each row of a feature table belongs to.
 
     Parameters
     ----------
     features : DataFrame
         With a column `filename`, such as "blues.00000.wav".
-    pieces : bool
-        Whether the rows are pieces of tracks, such as "blues.00000.7.wav".
+    pieces : bool, optional
+        Whether the rows are pieces of tracks, such as "blues.00000.7.wav". None lets the names
+        decide, for a file of others: published ones, or several that differ in a last number only.
 
     Returns
     -------
@@ -270,39 +281,85 @@ def track_ids(features: pd.DataFrame, pieces: bool = False) -> pd.Series:
     -----
     Taught in notebooks/02_extract_features.ipynb.
     """
-    ending = r"\.\d+\.\w+$" if pieces else r"\.\w+$"
-    return features["filename"].str.replace(ending, "", regex=True).rename("track_id")
+    labels = features.get("label", pd.Series("", features.index)).astype(str)
+    pairs = zip(features["filename"].astype(str), labels, strict=True)
+    names = pd.Series([track_name(*pair) for pair in pairs], features.index, str, "track_id")
+    if pieces:
+        return names.str.replace(r"\.\d+$", "", regex=True)
+    if pieces is None:
+        seconds = features.get("length", float("inf")) / 22050
+        return tracks_of_pieces(names, labels, seconds).rename("track_id")
+    return names
 
 
 def _tracks_of_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tracks that a feature file knows, and their features, without the copies."""
     features = read_features(path)
-    n_genres = features.groupby(FEATURE_NAMES)["label"].transform("nunique")
-    copy = features.duplicated(FEATURE_NAMES) | (n_genres > 1)
-    if copy.any():
-        names = ", ".join(track_ids(features)[copy])
-        print(f"left out {copy.sum()} of {len(features)} tracks, copies by their features: {names}")
-    kept = features[~copy].reset_index(drop=True)
-    ids = track_ids(kept)
-    tracks = pd.DataFrame({"track_id": ids, "genre": kept["label"], "path": ""})
-    artists = _known_artists(path.parent, ids)
-    tracks.insert(2, "artist", [artists.get(track_id, "") for track_id in ids])
-    tracks = tracks.assign(seconds=kept["length"] / 22050, sample_rate=22050, problem="")
-    tracks.attrs |= {"source": "folder", "found": len(features)}
-    return tracks, kept
+    ids = track_ids(features, pieces=None)
+    _refuse_mixed_up(path, features, ids)
+    # A track is a copy where all its rows are; where some are, it is the same recording.
+    rows = features.groupby(FEATURE_NAMES, sort=False).ngroup()
+    tracks = rows.groupby(ids).agg(lambda values: tuple(sorted(set(values)))).to_frame("rows")
+    tracks["genre"] = features["label"].groupby(ids).first()
+    tracks = tracks.loc[ids.unique()]  # in the order of the file
+    of_genres = tracks.groupby("rows")["genre"].transform("nunique")
+    copies = tracks.index[tracks.duplicated("rows") | (of_genres > 1)]
+    if len(copies):
+        names = _in_short(list(copies))
+        print(f"left out {len(copies)} of {len(tracks)} tracks, copies by their features: {names}")
+    chosen = ~ids.isin(copies) & ~(features["filename"] + " " + rows.astype(str)).duplicated()
+    kept, ids, rows = (part[chosen].reset_index(drop=True) for part in (features, ids, rows))
+    if ids.duplicated().any():
+        print(f"{len(ids)} rows are pieces of {ids.nunique()} tracks, by their names")
+    table = pd.DataFrame({"track_id": ids, "genre": kept["label"]})
+    artists = _known_artists(path.parent, kept, ids)
+    table["artist"] = [artists.get(track_id, "") for track_id in ids]
+    table = table.assign(path="", seconds=kept["length"] / 22050, sample_rate=22050, problem="")
+    groups = connected_rows(pd.DataFrame({"track": ids, "row": rows}))
+    table["recording"] = ids.groupby(groups).transform("first")
+    table["source"] = "folder"
+    table.attrs["found"] = len(tracks)
+    return table, kept
 
 
-def _known_artists(folder: Path, ids: pd.Series) -> dict[str, str]:
+def _refuse_mixed_up(path: Path, features: pd.DataFrame, ids: pd.Series) -> None:
+    """Refuse two files that go by one name, such as a/blues.00000 and b/blues.00000."""
+    names = features["filename"]
+    folders = names.str.extract(r"^(.*[/\\])?[^/\\]*$")[0].fillna("")
+    twice = names[names.duplicated(keep=False) & ~features.duplicated(keep=False)]
+    of_folders = folders.groupby(ids).transform("nunique") > 1
+    of_genres = features["label"].groupby(ids).transform("nunique") > 1
+    for rows, fault in (
+        (twice.index, "two rows"),
+        (ids.index[of_folders], "files of two folders"),
+        (ids.index[of_genres], "rows of two genres"),
+    ):
+        if len(rows):
+            name = ids[rows[0]]
+            raise FeatureError(f"{path} has {fault} for track {name}: rename one, or remove it")
+
+
+def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict[str, str]:
     """Return artists from a list in the folder, or from Sturm's index, fetched if need be."""
-    from .datasets import DatasetError, fetch_index, find_artists
+    from .datasets import DatasetError, demo_artists, fetch_index, find_artists, is_gtzans
 
+    if _measured_on_the_demo(features, ids):
+        return find_artists([folder], ids, sturms=False) or demo_artists()
     artists = find_artists([folder], ids)
-    if not artists and ids.str.fullmatch(r"[a-z]+\.\d{5}").all():
+    if artists is None and ids.map(is_gtzans).all():
         try:
             artists = find_artists([folder], ids, fetch_index())
         except DatasetError as error:
-            warnings.warn(f"the artists are unknown: {error}", stacklevel=5)
-    return artists
+            warnings.warn(f"the artists are unknown: {error}", stacklevel=4)
+    return artists or {}
+
+
+def _measured_on_the_demo(features: pd.DataFrame, ids: pd.Series) -> bool:
+    """Whether these are the demo's tracks, which are called like GTZAN's, but last ten seconds."""
+    from .datasets import demo_artists
+
+    seconds = features["length"].groupby(ids.to_numpy()).sum().median() / 22050
+    return bool(ids.isin(demo_artists()).all() and 9 <= seconds <= 10.1)
 
 
 def _checked_samples(samples: np.ndarray) -> np.ndarray:
@@ -434,17 +491,38 @@ def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
     return cut(samples, seconds=seconds, hop_seconds=seconds)
 
 
+def _as_numbers(texts: pd.Series, separator: str) -> pd.Series:
+    """Return a column of text as numbers, or as it is if it holds anything else."""
+    texts = texts.str.strip().replace("", "nan")
+    if separator != ",":
+        texts = texts.str.replace(",", ".")
+    for kind in (int, float):
+        with suppress(ValueError, OverflowError):
+            return pd.Series([kind(text) for text in texts], texts.index, kind)
+    return texts
+
+
 def _column_faults(table: pd.DataFrame) -> list[str]:
     """Return what is wrong with the columns of a feature table, a phrase for each kind of fault."""
     present = [name for name in ["length", *FEATURE_NAMES] if name in table]
     numeric = [name for name in present if pd.api.types.is_numeric_dtype(table[name])]
-    texts = [name for name in ("filename", "label") if name in table]
-    bad = [name for name in numeric if not np.isfinite(table[name]).all()]
+    holes = {name: ~np.isfinite(table[name]) for name in numeric}
+    holes |= {
+        name: table[name].str.strip() == "" for name in ("filename", "label") if name in table
+    }
     faults = {
         "missing columns": [name for name in FEATURE_COLUMNS if name not in table],
-        "unknown columns": [name for name in table if name not in FEATURE_COLUMNS],
+        "unknown columns (remove them)": [name for name in table if name not in FEATURE_COLUMNS],
         "columns that are not numeric": [name for name in present if name not in numeric],
-        "columns with missing or infinite values": bad
-        + [name for name in texts if table[name].isna().any()],
+        "columns with missing or infinite values": [
+            f"{name} (row {hole.argmax() + 1})" for name, hole in holes.items() if hole.any()
+        ],
     }
-    return [f"{fault} {', '.join(names)}" for fault, names in faults.items() if names]
+    if "length" in numeric and not (table["length"] % 1 == 0).all():
+        faults["columns that are no whole numbers:"] = ["length"]
+    return [f"{fault} {_in_short(names)}" for fault, names in faults.items() if names]
+
+
+def _in_short(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

@@ -142,7 +142,7 @@ class SliceSet:
         offsets = hop * np.concatenate([np.arange(count) for count in counts])
         self._first_sample = offsets
         columns = tracks[["track_id", "genre", "artist"]]
-        copies = recordings(tracks)
+        copies = tracks["recording"] if "recording" in tracks else recordings(tracks)
         if (copies != tracks["track_id"]).any():
             columns = columns.assign(recording=copies)
         self.table = columns.iloc[self._track]

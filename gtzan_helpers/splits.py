@@ -34,9 +34,9 @@ class SplitError(ValueError):
 def split(
     table: pd.DataFrame,
     by: str = "artist",
-    seed: int = 0,
-    validation: float = 0.2,
-    test: float = 0.2,
+    seed: int | None = None,
+    validation: float | None = None,
+    test: float | None = None,
     lists: str | Path | None = None,
     repaired: bool = False,
 ) -> pd.Series:
@@ -46,9 +46,11 @@ def split(
     ----------
     table : DataFrame
         Tracks, slices or features, with columns `genre`; `track_id` unless by="slice"; and
-        `artist` ("" if unknown) for by="artist". Exact copies of a track stay on one side, whoever
-        its artist is: they are known by a column `recording` ("" if unknown), else by the audio
-        behind a column `path`, else by equal features. Only by="slice" separates them.
+        `artist` ("" if unknown; case and spaces do not count) for by="artist". Exact copies of a
+        track and pieces of one stay on one side, whoever its artist is: they are known by a column
+        `recording` ("" if unknown), as `load_tracks` gives it, else by the audio behind a column
+        `path`, by equal features, and by names such as "blues.00000.7". Only by="slice" separates
+        them.
     by : {"artist", "track", "slice", "fault-filtered"}
         What must not stand on two sides. "artist" keeps all tracks of an artist together; a track
         whose artist is unknown stands alone. "track" keeps all rows of a track together. "slice"
@@ -56,12 +58,13 @@ def split(
         division of GTZAN: the same whatever the seed, and rows that it leaves out get "".
         It leaves out GTZAN's copies, but some artists are in two of its parts (`shared_artists`
         shows them).
-    seed : int
-        The same seed gives the same division.
-    validation, test : float
-        Shares of each genre's rows (by="slice") or tracks, met as nearly as whole groups allow.
+    seed : int, optional
+        The same seed gives the same division; 0 if it is not given.
+    validation, test : float, optional
+        Shares of each genre's rows (by="slice") or tracks, met as nearly as whole groups allow;
+        0.2 each if they are not given. They and the seed are not for by="fault-filtered".
     lists : path, optional
-        Folder with the fault-filtered lists; they are fetched if it is not given.
+        For by="fault-filtered": folder with the lists; they are fetched if it is not given.
     repaired : bool
         For by="fault-filtered": an artist who is in several parts keeps the tracks in the largest
         of them (train, then test, then validation), and loses those in the others. Of GTZAN's 1000
@@ -75,9 +78,9 @@ def split(
     Raises
     ------
     SplitError
-        If a column is missing, a genre has fewer groups than there are parts, or the fault-filtered
-        lists are malformed or name no track of the table. If they name some that the table lacks,
-        a warning says how many.
+        If a column is missing, a genre has fewer groups than there are parts, an option is not for
+        this way of dividing, or the fault-filtered lists are malformed or name no track of the
+        table. If they name some that the table lacks, a warning says how many.
 
     Notes
     -----
@@ -87,9 +90,12 @@ def split(
     The fault-filtered lists are those of Kereliuk, Sturm and Larsen (2015).
     """
     if by == "fault-filtered":
+        _refuse_options(by, seed=seed, validation=validation, test=test)
         parts = _fault_filtered(table, lists)
         return _repaired(table, parts) if repaired else parts
-    shares = _shares(validation, test)
+    _refuse_options(by, lists=lists, repaired=repaired or None)
+    seed = 0 if seed is None else seed
+    shares = _shares(*(0.2 if share is None else share for share in (validation, test)))
     sizes, groups = _group_sizes(table, by)
     _check_groups(sizes, len(shares), by)
     parts = _deal_all_genres(sizes, np.array(list(shares.values())), seed)
@@ -113,12 +119,22 @@ def shared_artists(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
         Columns "train", "validation" and "test": tracks of the artist in that part; the artists
         with the most tracks come first. Empty if no known artist is shared.
 
+    Raises
+    ------
+    SplitError
+        If a column is missing, or `parts` are those of another table: their index differs.
+
     Notes
     -----
     Taught in notebooks/03_dense_network.ipynb.
     """
     _require_columns(table, ["track_id", "artist"])
-    placed = table.assign(part=parts)[_known(table["artist"]) & (parts != "")]
+    _refuse_other_rows(table, parts)
+    key = _artist_keys(table["artist"])
+    # An artist is shown as the first of their tracks spells it.
+    artist = table["artist"].groupby(key.to_numpy()).transform("first")
+    placed = table.assign(part=np.asarray(parts), artist=artist)
+    placed = placed[(key.to_numpy() != "") & (placed["part"] != "")]
     tracks = placed.drop_duplicates(["track_id", "part"])
     counts = pd.crosstab(tracks["artist"], tracks["part"])
     counts = counts.reindex(columns=list(PARTS), fill_value=0).rename_axis(columns=None)
@@ -146,8 +162,9 @@ def strictest_split(table: pd.DataFrame) -> str:
     """
     _require_columns(table, ["track_id", "genre", "artist"])
     tracks = table.drop_duplicates("track_id")
-    known = _known(tracks["artist"])
-    n_artists = tracks["artist"].where(known).groupby(tracks["genre"]).nunique()
+    artists = _artist_keys(tracks["artist"])
+    known = artists != ""
+    n_artists = artists.where(known).groupby(tracks["genre"]).nunique()
     share_known = known.groupby(tracks["genre"]).mean()
     sizes, _ = _group_sizes(tracks, "artist")
     n_groups = (sizes > 0).sum()
@@ -246,6 +263,21 @@ def _shares(validation: float, test: float) -> dict[str, float]:
     return {part: share for part, share in shares.items() if share > 0}
 
 
+def _refuse_options(by: str, **options: object) -> None:
+    """Refuse what was given, but means nothing to this way of dividing."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise SplitError(f'by="{by}" knows no {", ".join(given)}: leave it out')
+
+
+def _refuse_other_rows(table: pd.DataFrame, parts: pd.Series) -> None:
+    index = parts.index if isinstance(parts, pd.Series) else table.index
+    if len(parts) != len(table) or not index.equals(table.index):
+        raise SplitError(
+            "these parts are not those of this table's rows: their indices differ; split the table "
+            "as it is now, or keep the parts in a column of it"
+        )
+
+
 def _require_columns(table: pd.DataFrame, columns: list[str]) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
@@ -276,29 +308,45 @@ def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np
     _require_columns(table, ["genre", *together[by]])
     if by == "slice":
         return pd.get_dummies(table["genre"].to_numpy(), dtype=int), np.arange(len(table))
-    links = table[together[by]].assign(recording=_recordings(table))
-    groups = _connected_rows(links)
+    links = table[together[by]].assign(**_recordings(table))
+    if "artist" in links:
+        links["artist"] = _artist_keys(links["artist"])
+    groups = connected_rows(links)
     tracks = pd.DataFrame({"group": groups, "genre": table["genre"].to_numpy()})
     tracks = tracks[~table["track_id"].duplicated().to_numpy()]
     return pd.crosstab(tracks["group"], tracks["genre"]), groups
 
 
-def _recordings(table: pd.DataFrame) -> pd.Series | str:
-    """Return what tells the exact copies in a table apart from the rest, as far as it is known."""
+def _artist_keys(artists: pd.Series) -> pd.Series:
+    """Return what tells artists apart; "" for the unknown: case and spaces do not count."""
+    return artists.astype(object).map(_artist_key)
+
+
+def _artist_key(artist: object) -> str:
+    return " ".join(str(artist).split()).casefold()
+
+
+def _recordings(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return columns that are equal for copies and for pieces of a track, as far as is known."""
     if "recording" in table:
-        return table["recording"]
-    if "path" in table:
+        return {"recording": table["recording"]}
+    from .tables import tracks_of_pieces
+
+    names = table["track_id"].astype(str)
+    seconds = table.get("seconds", table.get("length", float("inf")) / 22050)
+    known = {"piece": tracks_of_pieces(names, table["genre"].astype(str), seconds)}
+    if "path" in table and (table["path"] != "").all():
         from .faults import recordings
 
-        return recordings(table)
-    if "chroma_stft_mean" in table and table["track_id"].is_unique:
+        known["recording"] = recordings(table)
+    elif "chroma_stft_mean" in table and "mfcc20_var" in table:
         from .features import FEATURE_NAMES
 
-        return table.groupby(FEATURE_NAMES)["track_id"].transform("first")
-    return ""
+        known["recording"] = table.groupby(FEATURE_NAMES)["track_id"].transform("first")
+    return known
 
 
-def _connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
+def connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
     """Number the groups of rows that are linked by equal, known values in any of the columns."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -317,14 +365,16 @@ def _connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
 
 
 def _check_groups(sizes: pd.DataFrame, n_parts: int, by: str) -> None:
+    if len(sizes) == 0:
+        raise SplitError("there is nothing to divide, the table is empty: no usable track is left")
     n_groups = (sizes > 0).sum()
     scarce = n_groups[n_groups < n_parts]
-    if len(sizes) == 0 or len(scarce):
+    if len(scarce):
         counts = ", ".join(f"{genre} has {count}" for genre, count in scarce.items())
         way_out = 'divide by="track", ' if by == "artist" else ""
         raise SplitError(
             f'every genre must be in each of {n_parts} parts, so by="{by}" needs at least '
-            f"{n_parts} separate groups in every genre; {counts or 'the table is empty'}: "
+            f"{n_parts} separate groups in every genre; {counts}: "
             f"{way_out}ask for fewer parts, or add tracks"
         )
 
@@ -410,17 +460,26 @@ def _deal(
 
 def _fault_filtered(table: pd.DataFrame, lists: str | Path | None) -> pd.Series:
     """Return the part of each row in the published lists; "" where no list names its track."""
+    from .datasets import are_the_demos
+
     _require_columns(table, ["track_id"])
-    if table.attrs.get("source") == "demo":
+    if are_the_demos(table):
         raise SplitError(
             "the fault-filtered lists are about GTZAN's own tracks, and these are the demo's: "
             'divide by="artist"'
         )
     parts = _published_parts(lists)
-    _warn_of_absent(parts, table)
-    named = table["track_id"].map(parts).fillna("")
+    listed = _names_on_lists(table["track_id"])
+    _warn_of_absent(parts, listed)
+    named = listed.map(parts).fillna("")
     _refuse_empty_parts(named, "the fault-filtered lists put")
     return named.astype(str).rename("part")
+
+
+def _names_on_lists(track_ids: pd.Series) -> pd.Series:
+    """Return the names that the lists have for tracks, or for pieces: blues.00000 for all."""
+    names = track_ids.astype(str).str.extract(r"^(?:.*/)?([^/]+\.\d{5})(?:\.\d+)?$")[0]
+    return names.str.lower().fillna(track_ids)
 
 
 def _published_parts(lists: str | Path | None) -> dict[str, str]:
@@ -438,8 +497,8 @@ def _published_parts(lists: str | Path | None) -> dict[str, str]:
     return parts
 
 
-def _warn_of_absent(parts: dict[str, str], table: pd.DataFrame) -> None:
-    absent = sorted(set(parts) - set(table["track_id"]))
+def _warn_of_absent(parts: dict[str, str], track_ids: pd.Series) -> None:
+    absent = sorted(set(parts) - set(track_ids))
     if absent and len(absent) < len(parts):  # that all are absent is an error, told elsewhere
         warnings.warn(
             f"{len(absent)} of the {len(parts)} tracks that the fault-filtered lists name are not "
@@ -453,7 +512,7 @@ def _repaired(table: pd.DataFrame, parts: pd.Series) -> pd.Series:
     """Take each shared artist out of all parts but the largest in which they are."""
     shared = shared_artists(table, parts)
     kept = shared[["train", "test", "validation"]].gt(0).idxmax(axis=1)
-    home = table["artist"].map(kept)
+    home = _artist_keys(table["artist"]).map(kept.rename(_artist_key))
     repaired = parts.where(home.isna() | (home == parts), "")
     _refuse_empty_parts(repaired, "without shared artists, the fault-filtered lists put")
     return repaired

@@ -287,7 +287,7 @@ def test_usable_tracks_are_numbered_anew_and_described(folder, capsys):
     (folder / "blues" / "blues.00000.wav").write_text("no audio")
     kept = usable(load_tracks(folder))
     assert list(kept.index) == list(range(9))
-    assert kept.attrs["source"] == "folder"
+    assert set(kept["source"]) == {"folder"}
     assert describe_source(kept).startswith("folder: 9 usable tracks of 10, 2 genres")
     capsys.readouterr()
     assert len(usable(kept)) == 9

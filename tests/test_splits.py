@@ -7,8 +7,16 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtzan_helpers.datasets import load_tracks, read_index
-from gtzan_helpers.features import FEATURE_NAMES, read_features, track_ids
+from gtzan_helpers.datasets import DatasetError, load_tracks, read_index
+from gtzan_helpers.features import (
+    FEATURE_COLUMNS,
+    FEATURE_NAMES,
+    FeatureError,
+    load_features,
+    read_features,
+    track_ids,
+    write_features,
+)
 from gtzan_helpers.splits import (
     SplitError,
     folds,
@@ -19,6 +27,7 @@ from gtzan_helpers.splits import (
 )
 
 PARTS = ["train", "validation", "test"]
+LISTS = ("train", "valid", "test")
 
 
 def make_tracks(artists_per_genre):
@@ -317,8 +326,7 @@ def test_a_track_split_shows_which_artists_it_shares(small):
 
 
 def test_the_fault_filtered_lists_are_not_for_the_demo():
-    tracks = make_tracks({"blues": [3]})
-    tracks.attrs["source"] = "demo"
+    tracks = make_tracks({"blues": [3]}).assign(source="demo")
     with pytest.raises(SplitError, match="about GTZAN's own tracks"):
         split(tracks, by="fault-filtered")
 
@@ -448,3 +456,124 @@ def test_folds_depend_on_the_seed_alone(small):
 def test_one_fold_is_refused(small):
     with pytest.raises(SplitError, match="nothing to train on"):
         folds(small, n_folds=1)
+
+
+# Through the doors: what others call their files, lists and pieces
+
+STEMS = {
+    "as GTZAN": lambda genre, number: f"{genre}.{number:05}",
+    "in folders": lambda genre, number: f"{genre}/song {number}",
+    "with artists": lambda genre, number: f"{genre}/Band/{number:02} tune",
+    "flat": lambda genre, number: f"my {genre} nr{number}",
+}
+PIECES = (".{}", "_{}", " ({})", "_part{}", "-seg{:02}")
+FOLDERS = ("", "Data/genres_original/", "C:\\music\\")
+SPELLINGS = (str, str.upper, lambda name: f" {name}", lambda name: name.replace(" ", "  "))
+
+
+@st.composite
+def feature_files(draw):
+    """Features of three genres in a file, the artists beside them, and what they really are."""
+    stem = STEMS[draw(st.sampled_from(sorted(STEMS)))]
+    piece, folder = draw(st.sampled_from(PIECES)), draw(st.sampled_from(FOLDERS))
+    suffix = draw(st.sampled_from([".wav", ".WAV", ".mp3", ""]))
+    in_pieces = draw(st.booleans())
+    rows, listed, artists, number = [], [], {}, 0
+    for genre in draw(st.sampled_from([["blues", "jazz", "pop"], ["1990", "001", "NA"]])):
+        for track in range(draw(st.integers(3, 7))):
+            number += 1
+            copied = draw(st.integers(0, 9)) == 0 and number > 1
+            recording = number - 1 if copied else number
+            name = stem(genre, track)
+            artist = draw(st.sampled_from(["", *"abcdefgh"]))
+            spelled = draw(st.sampled_from(SPELLINGS))(f"The {artist}") if artist else ""
+            if draw(st.integers(0, 9)):
+                listed.append((name, spelled))
+            for count in range(draw(st.integers(1, 4)) if in_pieces else 1):
+                filename = folder + name + piece.format(count) * in_pieces + suffix
+                values = [recording, *np.full(len(FEATURE_NAMES) - 1, count + 0.5)]
+                rows.append((filename, 66149 if in_pieces else 661794, *values, genre))
+                artists[filename] = dict(listed).get(name, "")
+    table = pd.DataFrame(rows, columns=FEATURE_COLUMNS)
+    table = table.sample(frac=1, random_state=draw(st.integers(0, 9)))
+    return table, pd.DataFrame(listed, columns=["track_id", "artist"]), pd.Series(artists)
+
+
+def simple(artist):
+    return " ".join(artist.split()).lower()
+
+
+def in_another_order(tracks, seed):
+    """The same rows as a user may have them: shuffled, numbered anew, merged."""
+    shuffled = tracks.sample(frac=1, random_state=seed)
+    extra = pd.DataFrame({"genre": tracks["genre"].unique(), "mood": "blue"})
+    return (tracks, shuffled, shuffled.reset_index(drop=True), shuffled.merge(extra))[seed % 4]
+
+
+@settings(max_examples=60, deadline=None)
+@given(files=feature_files(), seed=st.integers(0, 99), by=st.sampled_from(["track", "artist"]))
+def test_whatever_files_are_called_nothing_stands_on_two_sides(files, seed, by, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    write_features(files[0], folder / "features.csv")
+    files[1].to_csv(folder / "tracks.csv", index=False)
+    truth = files[0].set_index("filename")[FEATURE_NAMES[0]]
+    try:
+        tracks, features = load_features(folder / "features.csv")
+        assert list(tracks["track_id"]) == list(track_ids(features, pieces=None))
+        artists = features["filename"].map(files[2])
+        assert [*map(simple, tracks["artist"])] == [*map(simple, artists)]
+        tracks = tracks.assign(real=features["filename"].map(truth.groupby(level=0).first()))
+        tracks = in_another_order(tracks, seed)
+        sides = [split(tracks, by=by, seed=seed)]
+        for train, test in folds(tracks, by=by, n_folds=3, seed=seed):
+            assert len(train) + len(test) == len(tracks)
+            names = np.where(np.isin(np.arange(len(tracks)), test), "test", "train")
+            sides.append(pd.Series(names, tracks.index))
+    except (SplitError, FeatureError, DatasetError) as reason:
+        assert "\n" not in str(reason)
+        return
+    for parts in sides:
+        assert_together(tracks["real"].to_numpy(), parts.reset_index(drop=True))
+        if by == "artist" and (known := (tracks["artist"] != "").to_numpy()).any():
+            assert_together(tracks["artist"].map(simple)[known], parts[known])
+
+
+def test_parts_of_other_rows_are_refused(small):
+    parts = split(small)
+    for other in (small.iloc[::-1], small.iloc[:-1], small.set_index("track_id", drop=False)):
+        with pytest.raises(SplitError, match="not those of this table"):
+            shared_artists(other, parts)
+
+
+@pytest.mark.parametrize(
+    ("by", "options", "name"),
+    [
+        ("fault-filtered", {"seed": 1}, "seed"),
+        ("fault-filtered", {"seed": 0, "test": 0.2}, "seed, test"),
+        ("fault-filtered", {"validation": 0.1}, "validation"),
+        ("artist", {"repaired": True}, "repaired"),
+        ("slice", {"lists": "sturm"}, "lists"),
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(small, by, options, name):
+    with pytest.raises(SplitError, match=f'by="{by}" knows no {name}: leave'):
+        split(small, by=by, **options)
+
+
+def test_one_artist_in_two_spellings_is_one_artist():
+    tracks = make_tracks({"blues": [1] * 9, "rock": [1] * 9})
+    tracks.loc[[0, 12], "artist"] = ["Bob Marley", "bob  marley "]
+    for seed in range(10):
+        parts = split(tracks, seed=seed)
+        assert parts[0] == parts[12]
+    apart = parts.mask(parts.index == 0, "train").mask(parts.index == 12, "test")
+    assert list(shared_artists(tracks, apart).index) == ["Bob Marley"]
+
+
+@pytest.mark.parametrize("lost", [["source"], ["source", "path"], ["source", "artist"]])
+def test_the_demo_is_never_taken_for_gtzan(tmp_path, lost):
+    write_lists(tmp_path, **{name: [f"rock/rock.0000{i}.wav"] for i, name in enumerate(LISTS)})
+    tracks = load_tracks("demo").drop(columns=lost)
+    for table in (tracks, tracks.merge(pd.DataFrame({"genre": ["rock"]})), tracks.tail(20)):
+        with pytest.raises(SplitError, match="these are the demo's"):
+            split(table, by="fault-filtered", lists=tmp_path)

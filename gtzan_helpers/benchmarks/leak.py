@@ -202,7 +202,7 @@ def leak(path: str, index: str | None, lists: str | None, network: bool, markdow
 
 def _with_artists(features: pd.DataFrame, artists: pd.DataFrame) -> pd.DataFrame:
     names = artists.set_index("track_id")["artist"]
-    ids = track_ids(features)
+    ids = track_ids(features, pieces=None)
     return features.assign(track_id=ids, genre=features["label"], artist=ids.map(names).fillna(""))
 
 
