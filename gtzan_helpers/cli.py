@@ -91,10 +91,11 @@ def hear(song: str, data: str | None, folder: str | None) -> listening.Heard:
     from . import audio, doctor
 
     audio.read_header(song)  # a song that cannot be read is told before the training
-    os.environ["MPLBACKEND"] = "agg"  # figures go into files here
+    os.environ.pop("MPLBACKEND", None)  # figures go into files here, whatever was set
     doctor.start_keras()
     from . import listening, plots
 
+    plots.plt.switch_backend("agg")
     plots.use_style()  # the style of the course's figures
     models = trained_models(data, folder)
     click.echo(f"Trained on {models.trained_on}")

@@ -130,7 +130,10 @@ def check_room() -> list[Finding]:
         with warnings.catch_warnings(action="ignore"):  # this finding says it
             cache_folder()
         unwritable = f"{folder} cannot be written ({reason}), so nothing is kept for the next time"
-        return [*findings, Finding(unwritable, "Set GTZAN_CACHE to a folder of yours.")]
+        return [
+            *findings,
+            Finding(unwritable, "Set GTZAN_CACHE to a folder of yours that has room."),
+        ]
     existing = next(place for place in [folder, *folder.parents] if place.exists())
     disk = shutil.disk_usage(existing).free / GIGABYTE
     more_disk = "Make room, or set GTZAN_CACHE to a folder on a disk that has some."

@@ -18,6 +18,7 @@ from scipy.ndimage import median_filter
 
 from .audio import read_audio
 from .cache import cache_folder, file_state, write_atomically
+from .outputs import write_output
 from .slices import cut
 
 FRAME_LENGTH = 2048
@@ -239,7 +240,7 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     ----------
     features : DataFrame, columns `FEATURE_COLUMNS`
     path : str or path
-        File to write; an older one is replaced in one step.
+        File to write; an older table is replaced in one step, and no other file.
 
     Notes
     -----
@@ -247,7 +248,7 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     """
     text = io.StringIO()
     features.to_csv(text, index=False, lineterminator="\n")
-    write_atomically(path, text.getvalue())
+    write_output(path, text.getvalue())
 
 
 def track_ids(features: pd.DataFrame, pieces: bool = False) -> pd.Series:
