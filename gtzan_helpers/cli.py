@@ -68,6 +68,8 @@ def one_line_errors() -> Iterator[None]:
         yield
     except BrokenPipeError:  # click's own affair
         raise
+    except ImportError as error:
+        raise click.ClickException(f"{error}: python -m gtzan_helpers doctor says more") from error
     except ValueError as error:  # the family of all our errors
         raise click.ClickException(str(error)) from error
     except OSError as error:
