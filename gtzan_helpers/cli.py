@@ -47,9 +47,9 @@ def classify(
 
     The networks are trained once, on the demo or on GTZAN_DATA, and kept; or loaded from a folder.
     """
-    from .outputs import STANDARD_OUTPUT, write_output
-
     with one_line_errors():
+        from .outputs import STANDARD_OUTPUT, write_output
+
         check_outputs(png, numbers)
         # What is said on the way must not stand in a file that goes to standard output.
         to_output = {png, numbers} & set(STANDARD_OUTPUT)
