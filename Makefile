@@ -33,8 +33,8 @@ lab: .venv/installed  ## open the lessons in JupyterLab
 notebooks: .venv/installed  ## run the lessons in place and store their outputs
 	@$(RUN) tools/course.py store
 
-offline-kit: .venv/installed  ## gather wheels, notebooks and a start script for a class without a network
-	@$(RUN) tools/offline_kit.py
+offline-kit: .venv/installed  ## gather all for a class without a network (KIT=teacher: with solutions)
+	@$(RUN) tools/offline_kit.py $(KIT)
 
 demo: .venv/installed  ## make the demo tracks again
 	$(RUN) -m gtzan_helpers.demo.make_demo

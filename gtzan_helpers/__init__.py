@@ -5,10 +5,25 @@ imported only by what needs it. The list of public names is in `__init__.pyi`.
 """
 
 import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-import lazy_loader
+try:
+    import lazy_loader
+except ModuleNotFoundError as error:
+    if sys.argv[:1] != ["-m"]:
+        raise
+    sys.exit(f"{error.name} is missing: pip install {error.name}")  # python -m gtzan_helpers
 
 # Here, and not in the room that needs it, because a lesson may import Keras before that room.
-os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "jax"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+# Numba keeps what it compiles of librosa there or in the user's cache, and without both it stops.
+_librosa = find_spec("librosa")
+if _librosa and _librosa.origin and not os.access(Path(_librosa.origin).parent, os.W_OK):
+    from .outputs import let_numba_start
+
+    let_numba_start()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from .audio import AudioError, read_header
-from .cache import cache_folder
+from .cache import cache_folder, kept
 from .downloads import (
     COLLECTIONS,
     DatasetError,
@@ -418,7 +418,7 @@ def find_artists(
     """
     lists = [place / name for place in places for name in ("tracks.csv", "index.txt")]
     if sturms and any(map(is_gtzans, track_ids)):
-        lists.append(cache_folder() / "sturm" / "index.txt")
+        lists.append(kept("sturm/index.txt"))
     index = index or next((path for path in lists if path.is_file()), None)
     if index is None:
         return None

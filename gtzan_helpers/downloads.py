@@ -19,11 +19,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from tqdm import tqdm
 
 from .audio import AUDIO_SUFFIXES
-from .cache import cache_folder, file_state
+from .cache import cache_folder, file_state, kept
 
 
 class DatasetError(ValueError):
@@ -67,6 +68,10 @@ COLLECTIONS = {
     ),
 }
 TIMEOUT_SECONDS = 30
+_A_PAGE = (
+    "what arrived has the wrong checksum: it is a web page. Does this network want you to log in "
+    "first? Then do so in a browser"
+)
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 # What systems, editors and version control put beside files. Songs and bands have names such as
 # "...And Justice for All" and "__init__", so a dot or an underscore alone tells nothing.
@@ -104,11 +109,11 @@ def fetch_tracks(name: str) -> Path:
     DatasetError
         If no source delivers the right files, or the archive that was saved by hand is not right.
     """
-    folder = cache_folder() / name
+    folder = kept(name)
     if folder.is_dir():
         return folder
     _remove_leftovers()
-    by_hand = cache_folder() / f"{name}.tar.gz"
+    by_hand = kept(f"{name}.tar.gz")
     if by_hand.is_file():
         _unpack_by_hand(folder, by_hand, COLLECTIONS[name])
     else:
@@ -136,7 +141,7 @@ def fetch_sturm(name: str) -> Path:
     """
     if name not in STURM_FILES:
         raise ValueError(f"{name!r} is none of Sturm's lists: {', '.join(STURM_FILES)}")
-    folder = cache_folder() / "sturm"
+    folder = kept(f"sturm/{name}").parent
     if not (folder / name).is_file():
         host = urlsplit(STURM).netloc
         print(f"Fetching Sturm's {name} (less than 100 kB) from {host} into {folder}.")
@@ -165,7 +170,7 @@ def unpack(archive: Path) -> Path:
     """
     key = hashlib.sha256(repr(file_state(archive)).encode()).hexdigest()[:12]
     name = f"{archive.name.split('.')[0]}-{key}"
-    folder = cache_folder() / "archives" / name
+    folder = kept(f"archives/{name}")
     if not folder.is_dir():
         _remove_leftovers()
         print(f"Unpacking {archive.name} into {folder}.")
@@ -242,27 +247,43 @@ def _download(url: str, sha256: str | None, folder: Path, name: str) -> Path:
     pooch.get_logger().setLevel("WARNING")  # we have said what is fetched; the rest is noise
     with tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False) as bar:
         options = {"chunk_size": 2**16, "timeout": TIMEOUT_SECONDS}
-        downloader = pooch.HTTPDownloader(progressbar=bar, **options)
+        fetch = pooch.HTTPDownloader(progressbar=bar, **options)
+
+        def fetch_no_page(url: str, file: str, registry: object) -> None:
+            fetch(url, file, registry)
+            with Path(file).open("rb") as arrived:
+                if arrived.read(512).lstrip().startswith(b"<"):
+                    raise DatasetError(_A_PAGE)
+
         try:
-            return Path(pooch.retrieve(url, sha256, name, folder, downloader=downloader))
-        except (OSError, ValueError) as error:
+            return Path(pooch.retrieve(url, sha256, name, folder, downloader=fetch_no_page))
+        except (OSError, ValueError) as error:  # a wrong proxy's address is a ValueError, too
             raise DatasetError(_in_short(error)) from error
 
 
 def _in_short(error: Exception) -> str:
     from requests import exceptions
 
+    text = " ".join(str(error).split())
     if isinstance(error, exceptions.HTTPError):
         return f"the server answers {error.response.status_code}"
-    if isinstance(error, exceptions.ConnectionError) and "Read timed out" in str(error):
+    if isinstance(error, exceptions.ConnectionError) and "Read timed out" in text:
         return "the server stopped sending"
+    if isinstance(error, ValueError) and "does not match the known hash" in text:
+        return "what arrived has the wrong checksum"
     kinds = {
         exceptions.Timeout: "the server does not answer in time",
         exceptions.ChunkedEncodingError: "the download broke off",
+        exceptions.ProxyError: "no connection through the proxy",
+        exceptions.SSLError: "the certificate is not trusted: set REQUESTS_CA_BUNDLE to the file "
+        "with your network's certificates",
         exceptions.ConnectionError: "no connection",
-        ValueError: "what arrived has the wrong checksum",
     }
-    return next((text for kind, text in kinds.items() if isinstance(error, kind)), str(error))
+    known = next(
+        (words for kind, words in kinds.items() if isinstance(error, kind)), f"{text:.300}"
+    )
+    proxies = "; if it is the proxy, look at HTTPS_PROXY and ALL_PROXY" if getproxies() else ""
+    return known if isinstance(error, DatasetError) else known + proxies
 
 
 def _unpack_as(folder: Path, archive: Path, checksums: Traversable | None = None) -> None:

@@ -7,7 +7,8 @@ asks for, or tests what the answer does.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Number
 
 UNANSWERED = "Replace the dots by your answer: {}."
 NOT_RUN = "There is no {} yet: run the cells above first."
@@ -52,7 +53,7 @@ def first_hint(checks: Callable[[], Iterable[object]]) -> str:
             if found is ...:
                 return UNANSWERED.format("a function still returns them")
             match found:
-                case (well, str(hint)) if not well:
+                case tuple((well, str(hint))) if not (_is_value(well) or well):
                     return hint
     except NameError as error:
         if error.name and not hasattr(builtins, error.name):
@@ -61,3 +62,8 @@ def first_hint(checks: Callable[[], Iterable[object]]) -> str:
     except Exception as error:
         return f"Your answer stops with an error: {type(error).__name__}: {error}."
     return ""
+
+
+def _is_value(well: object) -> bool:
+    """Whether a pair is what a function of the student returns: a check says true or false."""
+    return isinstance(well, Number | str | Sequence | None) and not isinstance(well, bool)

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.ndimage import median_filter
 
 from .audio import naming, read_track
-from .cache import write_atomically
+from .outputs import write_output
 from .slices import cut
 from .splits import connected_rows
 from .tables import read_table, track_name, tracks_of_pieces, warn_of_genres_alike
@@ -250,7 +250,7 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     ----------
     features : DataFrame, columns `FEATURE_COLUMNS`
     path : str or path
-        File to write; an older one is replaced in one step.
+        File to write; an older table is replaced in one step, and no other file.
 
     Notes
     -----
@@ -258,7 +258,7 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     """
     text = io.StringIO()
     features.to_csv(text, index=False, lineterminator="\n")
-    write_atomically(path, text.getvalue())
+    write_output(path, text.getvalue())
 
 
 def track_ids(features: pd.DataFrame, pieces: bool | None = False) -> pd.Series:

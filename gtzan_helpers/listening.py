@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -130,10 +129,10 @@ class Heard:
         import matplotlib.pyplot as plt
 
         axes = plots.song(self.probabilities, title=self.name)
-        figure, png = axes[0].figure, io.BytesIO()
-        figure.savefig(png, format="png", dpi=90, bbox_inches="tight")
+        figure = axes[0].figure
+        png = plots.png(figure)
         plt.close(figure)
-        return png.getvalue(), plots.spoken(figure)
+        return png, plots.spoken(figure)
 
     def __repr__(self) -> str:
         return "\n".join([self.name, *self.verdicts()])

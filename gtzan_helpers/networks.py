@@ -6,7 +6,7 @@ Taught in notebooks/03_dense_network.ipynb and notebooks/05_cnn_1d.ipynb.
 from __future__ import annotations
 
 import inspect
-import os
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,12 +14,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from .cache import cache_folder
+from .cache import wanted_folder
 from .memory import keep_freed_memory, return_freed_memory
+from .outputs import why_not_writable
 
-# Both must be settled before Keras is imported: it chooses its backend, and JAX starts threads.
-keep_freed_memory()
-os.environ.setdefault("KERAS_BACKEND", "jax")
+keep_freed_memory()  # before Keras is imported, because JAX starts threads
 
 import keras  # noqa: E402
 from keras import layers, ops  # noqa: E402
@@ -34,8 +33,13 @@ def _keep_compiled() -> None:
         return
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:  # else the user has arranged it
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    if jax.config.jax_compilation_cache_dir is not None:  # the user has arranged it
+        return
+    folder = wanted_folder() / "compiled"  # JAX makes it, and warns of each file it cannot write
+    if not why_not_writable(folder):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        # A disk that fills up later is no reason for a warning a network.
+        warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry")
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

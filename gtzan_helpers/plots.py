@@ -7,7 +7,10 @@ the figure in the notebook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import io
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -15,8 +18,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 
 if TYPE_CHECKING:
     from gtzan_helpers.evaluation import Score
@@ -54,12 +60,28 @@ _STYLE = {
 }
 
 
+# For names in other scripts, where the machine has one of them.
+_FONTS = (
+    *(
+        "Noto Sans CJK JP",
+        "Noto Sans CJK SC",
+        "Noto Sans JP",
+        "Noto Sans SC",
+        "Droid Sans Fallback",
+    ),
+    *("WenQuanYi Micro Hei", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo"),
+    *("Yu Gothic", "MS Gothic", "Microsoft YaHei", "Malgun Gothic", "Arial Unicode MS"),
+)
+
+
 def use_style() -> None:
     """Set the course's figure style, and store alternative text with every figure shown.
 
     Outside IPython only the style is set.
     """
-    plt.rcParams.update(_STYLE)
+    known = {font.name for font in fontManager.ttflist}
+    families = ["sans-serif", *(name for name in _FONTS if name in known)]
+    plt.rcParams.update(_STYLE | {"font.family": families})
     try:
         from IPython import get_ipython
     except ModuleNotFoundError:
@@ -67,6 +89,26 @@ def use_style() -> None:
     if shell := get_ipython():
         # A MIME bundle comes before the PNG formatter, which the inline backend replaces.
         shell.display_formatter.mimebundle_formatter.for_type(Figure, _figure_with_alt_text)
+
+
+def _finish(ax: Axes | Sequence[Axes] | np.ndarray, words: str) -> None:
+    """Give a figure its alternative text; what is written in it holds names, and no formulas."""
+    alt_text(ax, words)
+    for text in np.ravel(np.asarray(ax, dtype=object))[0].figure.findobj(Text):
+        # Matplotlib's own labels of logarithmic axes are formulas.
+        if text.get_text() and "\\mathdefault" not in text.get_text():
+            text.set(text=_printable(text.get_text()), parse_math=False)
+
+
+def _name_ticks(axis: Axis, names: Iterable[str], **look: object) -> None:
+    """Write names beside an axis, from 0 on."""
+    names = [_printable(name) for name in names]
+    axis.set_ticks(range(len(names)), names, **look)
+
+
+def _printable(name: str) -> str:
+    """Return a name with ? for each byte that is no text, which a file's name may hold."""
+    return str(name).encode("utf-8", "replace").decode("utf-8")
 
 
 def alt_text(ax: Axes | Sequence[Axes] | np.ndarray, text: str) -> Axes | Sequence[Axes]:
@@ -84,7 +126,7 @@ def alt_text(ax: Axes | Sequence[Axes] | np.ndarray, text: str) -> Axes | Sequen
     `ax`, unchanged
     """
     first = ax if isinstance(ax, Axes) else np.ravel(np.asarray(ax, dtype=object))[0]
-    first.figure._alt_text = " ".join(text.split())
+    first.figure._alt_text = " ".join(_printable(text).split())
     return ax
 
 
@@ -142,9 +184,7 @@ def waveform(
     ax.set(title=title, xlabel="time (s)", ylabel="amplitude")
     ax.margins(x=0)
     peak, length = float(np.abs(samples).max(initial=0)), len(samples) / sample_rate
-    alt_text(
-        ax, f"{title}: amplitude over {length:.3g} seconds, largest absolute value {peak:.2f}."
-    )
+    _finish(ax, f"{title}: amplitude over {length:.3g} seconds, largest absolute value {peak:.2f}.")
     return ax
 
 
@@ -187,7 +227,7 @@ def spectrum(
     ax.set(title=title, xlabel="frequency (Hz)", ylabel="power (dB)")
     if label:
         ax.legend()
-    alt_text(ax, f"{title}: power in decibels against frequency up to {frequencies[-1]:.0f} Hz.")
+    _finish(ax, f"{title}: power in decibels against frequency up to {frequencies[-1]:.0f} Hz.")
     return ax
 
 
@@ -239,7 +279,7 @@ def spectrogram(
     ax.set(title=title, xlabel="time (s)", ylabel="frequency (Hz)")
     ax.figure.colorbar(image, ax=ax, format="%+d dB", pad=0.01)
     scale = "mel-scaled" if mel else "logarithmic"
-    alt_text(ax, f"{title}: brightness shows level in decibels over time and {scale} frequency.")
+    _finish(ax, f"{title}: brightness shows level in decibels over time and {scale} frequency.")
     return ax
 
 
@@ -272,14 +312,14 @@ def tracks_by_artist(tracks: pd.DataFrame, *, title: str = "", ax: Axes | None =
         if "" in counts:
             ax.barh(row, counts[""], left=known.sum(), color="#DDDDDD", edgecolor="white")
     ax.set(title=title or "Tracks per genre, one piece an artist", xlabel="tracks")
-    ax.set_yticks(range(len(genres)), genres)
+    _name_ticks(ax.yaxis, genres)
     ax.invert_yaxis()
     artists = tracks.loc[tracks["artist"] != ""].groupby("genre")["artist"].nunique()
     parts = [
         f"{g} {int((tracks['genre'] == g).sum())} tracks of {artists.get(g, 0)} known artists"
         for g in genres
     ]
-    alt_text(ax, f"Bars of tracks per genre, cut into artists: {'; '.join(parts)}.")
+    _finish(ax, f"Bars of tracks per genre, cut into artists: {'; '.join(parts)}.")
     return ax
 
 
@@ -330,13 +370,13 @@ def scores(
             textcoords="offset points",
         )
     ax.set(title=title or "Accuracy", xlabel="accuracy, with 95 % interval", xlim=(0, 1.02))
-    ax.set_yticks(range(len(results)), list(results))
+    _name_ticks(ax.yaxis, results)
     ax.set_ylim(len(results) - 0.5, -0.75)
     listed = "; ".join(
         f"{name} {s.accuracy:.2f} [{s.low:.2f}, {s.high:.2f}]" for name, s in results.items()
     )
     baseline = f"; majority baseline {score.majority:.2f}" if majority else ""
-    alt_text(ax, f"{title or 'Accuracy'}. Points with intervals: {listed}{baseline}.")
+    _finish(ax, f"{title or 'Accuracy'}. Points with intervals: {listed}{baseline}.")
     return ax
 
 
@@ -385,12 +425,12 @@ def confusion(
                 va="center",
                 color="white" if share > 0.5 else "black",
             )
-    ax.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
-    ax.set_yticks(range(len(genres)), genres)
+    _name_ticks(ax.xaxis, genres, rotation=45, ha="right")
+    _name_ticks(ax.yaxis, genres)
     ax.set(title=title or "Confusion matrix", xlabel="predicted genre", ylabel="true genre")
     ax.spines[:].set_visible(False)
     right = int(np.trace(counts))
-    alt_text(
+    _finish(
         ax,
         f"{title or 'Confusion matrix'}: {right} of {int(counts.sum())} on the diagonal. "
         + _largest_confusions(counts, genres),
@@ -427,7 +467,7 @@ def history(
     axes[0].legend()
     axes[0].figure.suptitle(title or "Training", x=0.02, ha="left", fontweight="bold", fontsize=12)
     last = table.iloc[-1]
-    alt_text(
+    _finish(
         axes,
         f"{title or 'Training'}: loss and accuracy over {len(table)} epochs; at the end training "
         f"accuracy {last['accuracy']:.2f}, validation accuracy {last['val_accuracy']:.2f}.",
@@ -470,7 +510,7 @@ def probabilities(
     ax.set_ylim(-0.02, 1.02)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     means = ", ".join(f"{g} {table[g].mean():.2f}" for g in named)
-    alt_text(ax, f"{title or 'Genre over time'}: mean probability over the song {means}.")
+    _finish(ax, f"{title or 'Genre over time'}: mean probability over the song {means}.")
     return ax
 
 
@@ -502,7 +542,7 @@ def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> list[Axes]:
         ax.set_xlabel("")
     if title:
         axes[0].figure.suptitle(title, x=0.02, ha="left")
-    alt_text(axes, f"{title}: {' '.join(words)}")
+    _finish(axes, f"{title}: {' '.join(words)}")
     return axes
 
 
@@ -511,14 +551,23 @@ def spoken(figure: Figure) -> str:
     return getattr(figure, "_alt_text", "") or _titles(figure)
 
 
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file; a sign that no font has is an empty box, and not worth a word.
+
+    With Matplotlib's own size and resolution; what is empty around the figure is cut off.
+    """
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(file, format="png", bbox_inches="tight")
+    return file.getvalue()
+
+
 def _figure_with_alt_text(figure: Figure, **_: object) -> tuple[dict, dict]:
     """Make the MIME bundle of a figure, its alternative text in the metadata."""
-    from IPython.core.pylabtools import print_figure
-
-    png = print_figure(figure, "png", base64=True, bbox_inches="tight")
     text = spoken(figure)
     return (
-        {"image/png": png, "text/plain": f"<Figure: {text}>"},
+        {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": f"<Figure: {text}>"},
         {"image/png": {"alt": text}} if text else {},
     )
 

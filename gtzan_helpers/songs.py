@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -22,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .audio import AudioError
-from .cache import cache_folder, file_state
+from .cache import file_state, kept
 from .datasets import describe_source
 from .features import FEATURE_NAMES, extract_features, track_ids
 from .features import RECIPE as FEATURE_RECIPE
@@ -111,9 +113,11 @@ def train_models(
     for part in ("train", "validation"):
         if not (parts == part).any():
             raise ValueError(f"no track is in the part {part!r}: split the tracks anew")
-    folder = cache_folder() / "models" / _fingerprint(tracks, parts, epochs, seed)
+    folder = kept(f"models/{_fingerprint(tracks, parts, epochs, seed)}")
     if keep and (folder / "about.json").exists():
-        return load_models(folder)
+        with suppress(ValueError):  # what cannot be loaded is trained again
+            return load_models(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     genres = sorted(tracks["genre"].unique())
     dense, about_dense, *neighbours = _train_dense(tracks, parts, genres, seed)
     cnn, about_cnn = _train_cnn(tracks, parts, genres, epochs, seed)
@@ -121,8 +125,12 @@ def train_models(
     seconds, trained_on = float(tracks["seconds"].median()), describe_training(tracks, parts)
     models = Models(dense, cnn, genres, seconds, card, *neighbours, trained_on)
     if keep:
-        with suppress(FileExistsError):  # another program trained the same ones just now
+        try:
             save_models(models, folder)
+        except FileExistsError:  # another program trained the same ones just now
+            pass
+        except ValueError as error:
+            warnings.warn(f"{error}; they will be trained again the next time", stacklevel=2)
     return models
 
 
@@ -140,31 +148,40 @@ def save_models(models: Models, folder: str | Path) -> None:
     ------
     FileExistsError
         If the folder is there already.
+    ValueError
+        If nothing can be written there.
 
     Notes
     -----
     Taught in notebooks/06_compare_and_use.ipynb.
     """
-    from .networks import with_keras_layers
-
     folder = Path(folder)
     taken = FileExistsError(f"{folder} exists already: name a new folder")
-    if folder.exists():
+    if os.path.lexists(folder):
         raise taken
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        unfinished = Path(temporary) / "models"
-        unfinished.mkdir()
-        models.dense.save(unfinished / "dense.keras")
-        with_keras_layers(models.cnn).save(unfinished / "cnn.keras")
-        np.savez(unfinished / "known.npz", known=models.known, distances=models.distances)
-        about = _about(models)
-        about["seal"] = _seal(about, unfinished)
-        (unfinished / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        try:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            unfinished = Path(temporary) / "models"
+            _write_models(models, unfinished)
             unfinished.rename(folder)
-        except OSError as error:
-            raise taken if folder.exists() else error from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: the disk is full, says HDF5
+        if folder.exists():  # another program was quicker
+            raise taken from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"the models cannot be saved in {folder}: {reason}") from error
+
+
+def _write_models(models: Models, folder: Path) -> None:
+    from .networks import with_keras_layers
+
+    folder.mkdir()
+    models.dense.save(folder / "dense.keras")
+    with_keras_layers(models.cnn).save(folder / "cnn.keras")
+    np.savez(folder / "known.npz", known=models.known, distances=models.distances)
+    about = _about(models)
+    about["seal"] = _seal(about, folder)
+    (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def load_models(folder: str | Path) -> Models:
@@ -194,22 +211,43 @@ def load_models(folder: str | Path) -> Models:
     -----
     Taught in notebooks/06_compare_and_use.ipynb.
     """
-    from .networks import keras
-
     folder = Path(folder)
     about = _read_about(folder)
+    others = [
+        f"{name} {version} (here {_installed(name)})"
+        for name, version in about["versions"].items()
+        if _installed(name).split(".")[:2] != str(version).split(".")[:2]  # apart from bug fixes
+    ]
+    made_with = f"made with {', '.join(others)}"
+    try:
+        models = _models(about, folder)
+    except Exception as error:  # Keras and NumPy fail in many ways on what they do not know
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f"the models in {folder} cannot be loaded, {made_with if others else reason:.300}: "
+            f"{'install those versions' if others else 'copy the folder again'}, or train again"
+        ) from error
+    if others:
+        warnings.warn(
+            f"the models in {folder} were {made_with}: answers may differ a little; to be sure, "
+            "train them again",
+            stacklevel=2,
+        )
+    return models
+
+
+def _models(about: dict[str, object], folder: Path) -> Models:
+    from .networks import keras
+
     with np.load(folder / "known.npz") as arrays:
         known, distances = arrays["known"], arrays["distances"]
-    return Models(
-        keras.models.load_model(folder / "dense.keras"),
-        keras.models.load_model(folder / "cnn.keras"),
-        about["genres"],
-        about["track_seconds"],
-        pd.DataFrame.from_dict(about["card"], orient="index"),
-        known,
-        distances,
-        about["trained_on"],
-    )
+    dense, cnn = (keras.models.load_model(folder / name) for name in FILES[:2])
+    genres, card = about["genres"], pd.DataFrame.from_dict(about["card"], orient="index")
+    for network in (dense, cnn):
+        if network.output_shape[-1] != len(genres):
+            raise ValueError(f"{network.output_shape[-1]} outputs for {len(genres)} genres")
+    seconds, trained_on = float(about["track_seconds"]), str(about["trained_on"])
+    return Models(dense, cnn, genres, seconds, card, known, distances, trained_on)
 
 
 def model_cards(models: Models, scores: Mapping[str, object] | None = None, by: str = "") -> str:
@@ -276,9 +314,12 @@ def _read_about(folder: Path) -> dict[str, object]:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         recipe = [about["features"], about["feature_recipe"], about["sample_rate"]]
-        seal, versions = about.pop("seal"), about["versions"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{folder} holds no models: save some there with save_models") from error
+        seal, _ = about.pop("seal"), about["versions"].items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or "about.json does not describe any"
+        raise ValueError(
+            f"{folder} holds no models ({reason}): save some there with save_models"
+        ) from error
     if recipe != [FEATURE_NAMES, FEATURE_RECIPE, SAMPLE_RATE]:
         raise ValueError(
             f"the models in {folder} were made for other features or another sample rate than "
@@ -289,28 +330,24 @@ def _read_about(folder: Path) -> dict[str, object]:
             f"a file in {folder} is missing or was changed after the models were saved, so their "
             "scaler or the order of genres may not fit: copy the whole folder again, or train again"
         )
-    others = [f"{name} {version}" for name, version in versions.items() if not _same(name, version)]
-    if others:
-        warnings.warn(
-            f"the models in {folder} were made with {', '.join(others)}; other versions are "
-            "installed here, and answers may differ a little: to be sure, train them again",
-            stacklevel=3,
-        )
     return about
 
 
-def _same(library: str, version: str) -> bool:
-    """Whether a library has this version here, apart from its bug fixes."""
-    return metadata.version(library).split(".")[:2] == version.split(".")[:2]
+def _installed(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _seal(about: dict[str, object], folder: Path) -> str:
-    """Return a checksum over saved networks and what is told about them; "" if one is missing."""
+    """Return a checksum over saved networks and what is told about them; "" if none can be."""
     seal = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in FILES:
-        if not (folder / name).is_file():
+        try:
+            seal.update((folder / name).read_bytes())
+        except OSError:
             return ""
-        seal.update((folder / name).read_bytes())
     return seal.hexdigest()
 
 

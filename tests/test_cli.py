@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
+import click
 import pandas as pd
 import pytest
+import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
@@ -52,7 +55,7 @@ def test_the_doctor_says_what_decodes_the_sounds(monkeypatch):
 
 
 def test_the_doctor_mentions_a_gpu_that_is_not_used(monkeypatch):
-    monkeypatch.setattr("keras.distribution.list_devices", lambda: ["cpu:0"])
+    monkeypatch.setattr(doctor, "_tried", lambda program: ("jax on cpu:0", ""))
     monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     keras, gpu = doctor.check_keras()
     assert "computes with" in keras.found and "does not use" in gpu.found and not gpu.cure
@@ -73,6 +76,41 @@ def test_a_missing_part_of_the_commands_is_named_in_one_line():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "click is missing: pip install click\n"
+
+
+def test_a_folder_without_a_usable_track_is_named(tmp_path):
+    songs = [tmp_path / genre / "short.wav" for genre in ("jazz", "rock")]
+    for song in songs:
+        song.parent.mkdir()
+        soundfile.write(song, [0.1, -0.1] * 400, 22050)
+    soundfile.write(tmp_path / "song.wav", [0.1, -0.1] * 50000, 22050)
+    tracks = tmp_path / "tracks"
+    tracks.mkdir()
+    for song in songs:
+        song.parent.rename(tracks / song.parent.name)
+    command = ["classify", str(tmp_path / "song.wav"), "--data", str(tracks)]
+    result = CliRunner().invoke(cli.main, command)
+    assert result.exit_code == 1
+    assert f"Error: no usable track is left in {tracks}" in result.output
+
+
+def test_an_error_without_a_file_is_told_by_its_own_words():
+    with pytest.raises(click.ClickException) as error, cli.one_line_errors():
+        raise OSError("libraries were moved")
+    assert error.value.message == "libraries were moved"
+
+
+def test_a_name_that_the_screen_cannot_show_is_written_with_its_codes(tmp_path):
+    song = tmp_path / "夜.wav"
+    song.write_bytes(b"no sound")
+    done = subprocess.run(
+        [sys.executable, "-m", "gtzan_helpers", "classify", song],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "not a readable WAV file" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_file_that_is_no_song_is_refused_before_any_training(tmp_path):

@@ -197,7 +197,7 @@ def test_when_every_source_fails_the_error_says_why_and_what_to_do(server, offer
         f"{server.url}/missing.tgz (the server answers 404)",
         f"{server.url}/short/a.tgz (the download broke off)",
         f"{server.url}/a.tgz (what arrived has the wrong checksum)",
-        f"{server.url}/page.tgz (mini-3.tar.gz is neither a folder nor a tar or zip archive",
+        f"{server.url}/page.tgz (what arrived has the wrong checksum: it is a web page",
         f"{server.url}/changed.tgz (jazz/jazz.00000.wav in the archive has the wrong checksum)",
         f"By hand: save the archive from one of these addresses as {cache_folder()}/mini.tar.gz",
         "the path of any copy of GTZAN to load_tracks",

@@ -14,6 +14,7 @@ from pathlib import Path
 import course
 import exercises
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import sync
@@ -188,6 +189,11 @@ def test_the_points_in_code_and_metadata_agree(solutions):
 def test_a_check_says_right_and_returns_the_points(capsys):
     assert gh.check_answer(lambda: iter([(True, "a hint")]), points=3) == 3
     assert capsys.readouterr().out == "Right. Points, of 3:\n"
+
+
+def test_what_a_students_function_returns_is_never_taken_for_a_hint():
+    answers = [(0, "jazz"), [False, "jazz"], (None, "jazz"), ("", "jazz")]  # a student's functions'
+    assert gh.check_answer(lambda: iter([*answers, (np.bool_(True), "a hint")])) == 1
 
 
 def test_the_first_hint_is_given_and_the_rest_not_computed(capsys):

@@ -90,6 +90,15 @@ def test_a_place_where_nothing_can_be_written_is_named_in_one_line(kit, tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_only_the_teachers_kit_holds_solutions(tmp_path):
+    offline_kit.copy_notebooks(tmp_path / "students")
+    offline_kit.copy_notebooks(tmp_path / "teacher", solutions=True)
+    stems = [path.name for path in (offline_kit.ROOT / "notebooks").glob("0*.ipynb")]
+    for folder in ("students", "students/exercises", "teacher/solutions"):
+        assert {path.name for path in (tmp_path / folder).glob("*.ipynb")} == set(stems)
+    assert not (tmp_path / "students" / "solutions").exists()
+
+
 def test_a_failure_leaves_the_last_kit_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(offline_kit, "BUILD", tmp_path)
     (tmp_path / "offline-kit").mkdir()

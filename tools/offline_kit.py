@@ -1,7 +1,8 @@
 """Gather what a class without a network needs into one folder: `make offline-kit`.
 
 The folder holds the wheels of everything that constraints.txt pins for JupyterLab and the lessons,
-the notebooks, and a start script. It fits the platform and the Python that made it.
+the notebooks, and a start script. It fits the platform and the Python that made it. The solutions
+are left out: with `make offline-kit KIT=teacher` they are in it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT", "gtzan_help
 STALE = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 
 
-def main() -> None:
+def main(solutions: bool = False) -> None:
     """Build the kit beside its place and then move it there, so that it is whole or not at all."""
     BUILD.mkdir(exist_ok=True)
-    place = BUILD / "offline-kit"
+    place = BUILD / ("offline-kit-teacher" if solutions else "offline-kit")
     with tempfile.TemporaryDirectory(prefix="kit-", dir=BUILD) as temporary:
         kit = Path(temporary, "offline-kit")
         try:
             gather_wheels(kit / "wheels", Path(temporary))
         except subprocess.CalledProcessError as error:
             sys.exit(f"The wheels could not be gathered ({error}); {place} is left as it was.")
-        shutil.copytree(ROOT / "notebooks", kit / "notebooks", ignore=STALE)
+        copy_notebooks(kit / "notebooks", solutions)
         for template in TEMPLATES.iterdir():
             if template.is_file():
                 shutil.copy(template, kit)
@@ -57,6 +58,13 @@ def gather_wheels(wheels: Path, work: Path) -> None:
     subprocess.run([*pip, *pinned, f"{source}[lab]", "pip"], check=True)
 
 
+def copy_notebooks(folder: Path, solutions: bool = False) -> None:
+    """Copy lessons and exercises into the kit, and the solutions into a teacher's."""
+    shutil.copytree(ROOT / "notebooks", folder, ignore=STALE)
+    if not solutions:
+        shutil.rmtree(folder / "solutions")
+
+
 def description(kit: Path) -> dict[str, object]:
     """Return for which machines the kit is, and the wheels by which a new kit is recognised."""
     return {
@@ -80,4 +88,4 @@ def summary(place: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(solutions="teacher" in sys.argv[1:])

@@ -12,9 +12,9 @@ import click
 import numpy as np
 import pandas as pd
 
-from ..cache import write_atomically
 from ..datasets import DatasetError, load_tracks, usable
 from ..evaluation import accuracy_interval, vote
+from ..outputs import write_output
 from ..splits import SplitError, split, strictest_split
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def read_results(out: str | Path | None, n_tracks: int) -> pd.DataFrame:
 def write_results(results: pd.DataFrame, out: str | Path | None) -> None:
     """Write the results so far, whole or not at all."""
     if out is not None:
-        write_atomically(out, results.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
+        write_output(out, results.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
 @click.command()
