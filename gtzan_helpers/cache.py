@@ -38,10 +38,13 @@ def cache_folder() -> Path:
     """
     wanted = wanted_folder()
     try:
-        check_writable(wanted)
-        return wanted
+        wanted.mkdir(parents=True, exist_ok=True)
+        reason = _why_not(wanted, wanted.stat().st_ino)
     except OSError as error:
-        complain(error)
+        reason = error.strerror or str(error)
+    if not reason:
+        return wanted
+    complain(reason)
     with suppress(OSError):  # no place at all for temporary files: `keep` then fails, too
         return _temporary_folder()
     return wanted
@@ -55,16 +58,19 @@ def wanted_folder() -> Path:
     return folder.absolute()
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder, and see that a file can be written there.
+def why_not_writable(folder: Path) -> str:
+    """Return why no file can be written into a folder, or into the one that it is to be made in.
 
-    Raises
-    ------
-    OSError
-        If it cannot be made, is read-only, or its disk is full.
+    A small file is written and removed again: what permissions say is not the whole truth.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _try_to_write(folder, folder.stat().st_ino)
+    try:
+        nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(bytes(2**14))
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def kept(name: str) -> Path:
@@ -121,12 +127,12 @@ def keep(path: Path, data: str | bytes | memoryview) -> bool:
     try:
         write_atomically(path, data)
     except OSError as error:
-        complain(error)
+        complain(error.strerror or str(error))
         return False
     return True
 
 
-def complain(error: OSError) -> None:
+def complain(reason: str) -> None:
     """Say once for each cache folder that nothing is kept there, and why."""
     folder = wanted_folder()
     with _one_at_a_time:
@@ -134,7 +140,7 @@ def complain(error: OSError) -> None:
             return
         _complained.add(folder)
     warnings.warn(
-        f"{folder} cannot be written ({error.strerror or error}), so results are not kept for "
+        f"{folder} cannot be written ({reason}), so results are not kept for "
         f"the next time: {WAY_OUT}",
         stacklevel=3,
     )
@@ -191,10 +197,9 @@ def write_atomically(path: str | Path, data: str | bytes | memoryview) -> None:
 
 
 @lru_cache
-def _try_to_write(folder: Path, _: int) -> None:
-    """Write a little into a folder, once as long as it is the same folder (by its number)."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(4096))
+def _why_not(folder: Path, _: int) -> str:
+    """Try a folder once, as long as it is the same one, by its number."""
+    return why_not_writable(folder)
 
 
 def _temporary_folder() -> Path:

@@ -113,8 +113,7 @@ def check_room() -> list[Finding]:
     """Return whether free memory and free disk suffice for a lesson."""
     import psutil
 
-    from .cache import cache_folder, wanted_folder
-    from .outputs import why_not_writable
+    from .cache import cache_folder, wanted_folder, why_not_writable
 
     memory, folder = psutil.virtual_memory(), wanted_folder()
     free = memory.available / GIGABYTE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import shutil
@@ -24,7 +25,7 @@ from urllib.request import getproxies
 from tqdm import tqdm
 
 from .audio import AUDIO_SUFFIXES
-from .cache import cache_folder, file_state, kept
+from .cache import WAY_OUT, cache_folder, file_state, kept
 
 
 class DatasetError(ValueError):
@@ -324,7 +325,8 @@ def _extract(archive: Path, folder: Path) -> None:
     except _DAMAGE as error:
         raise DatasetError(f"{archive.name} is damaged ({error}): fetch it again") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
-        raise DatasetError(f"{archive.name} cannot be unpacked: {error}") from error
+        way_out = f"; {WAY_OUT}" if getattr(error, "errno", None) == errno.ENOSPC else ""
+        raise DatasetError(f"{archive.name} cannot be unpacked: {error}{way_out}") from error
     if n_tracks == 0:
         raise DatasetError(f"{archive.name} holds no audio files: is it the right archive?")
 

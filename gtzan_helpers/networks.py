@@ -14,9 +14,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from .cache import wanted_folder
+from .cache import wanted_folder, why_not_writable
 from .memory import keep_freed_memory, return_freed_memory
-from .outputs import why_not_writable
 
 keep_freed_memory()  # before Keras is imported, because JAX starts threads
 

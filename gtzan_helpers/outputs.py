@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pooch
 
-from .cache import write_atomically
+from .cache import why_not_writable, write_atomically
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
 _COMPARED = 8  # bytes: the signature of a PNG file, the first name of a table
@@ -78,21 +78,6 @@ def same_output(one: str | Path, other: str | Path) -> bool:
     first, second = Path(one).resolve(), Path(other).resolve()
     same = first == second or {str(one), str(other)} <= set(STANDARD_OUTPUT)
     return same and (first.is_file() or not first.exists() or str(one) in STANDARD_OUTPUT)
-
-
-def why_not_writable(folder: Path) -> str:
-    """Return why no file can be written into a folder, or into the one that it is to be made in.
-
-    A small file is written and removed again: what permissions say is not the whole truth.
-    """
-    try:
-        nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-        with tempfile.TemporaryFile(dir=nearest) as file:
-            file.write(bytes(2**14))
-            file.flush()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
 
 
 def let_numba_start() -> None:

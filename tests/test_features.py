@@ -204,8 +204,8 @@ before = compiled()
 gh.extract_features(gh.load_tracks().head(4), n_jobs=2)
 assert before and compiled() == before
 """
-    places = {"NUMBA_CACHE_DIR": str(tmp_path / "numba"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    environment = os.environ | places
+    places = {"NUMBA_CACHE_DIR": "numba", "XDG_CACHE_HOME": "cache", "GTZAN_CACHE": "results"}
+    environment = os.environ | {name: str(tmp_path / place) for name, place in places.items()}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
 
 

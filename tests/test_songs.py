@@ -14,7 +14,7 @@ import soundfile
 
 import gtzan_helpers as gh
 from gtzan_helpers import songs
-from gtzan_helpers.cache import cache_folder
+from gtzan_helpers.cache import kept
 from gtzan_helpers.songs import CNN, DENSE, Models
 
 RATE = 22050
@@ -68,7 +68,7 @@ def test_kept_networks_that_cannot_be_loaded_are_trained_and_kept_again(
     trained: tuple[pd.DataFrame, pd.Series, Models],
 ) -> None:
     tracks, parts, models = trained
-    (cnn,) = (cache_folder() / "models").glob("*/cnn.keras")
+    cnn = kept(f"models/{songs._fingerprint(tracks, parts, 1, 0)}") / "cnn.keras"
     whole = cnn.stat().st_size
     cnn.write_bytes(cnn.read_bytes()[:1000])
     assert gh.train_models(tracks, parts, epochs=1).genres == models.genres
