@@ -1,4 +1,4 @@
-"""The commands of `python -m gtzan_helpers`: classify a song, benchmarks, and a doctor."""
+"""The commands of `python -m gtzan_helpers`: classify a song, and a doctor."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
-
-from .benchmarks import benchmarks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +27,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a name may hold what the screen cannot show
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-main.add_command(benchmarks)
 
 
 @main.command()

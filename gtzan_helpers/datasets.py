@@ -24,6 +24,7 @@ from .downloads import (
 )
 from .faults import check_tracks, recordings, usable
 from .tables import (
+    connected_rows,
     find_listed,
     read_table,
     read_text,
@@ -392,8 +393,6 @@ def _artists_by_folder(tracks: pd.DataFrame, genres: list[Path]) -> dict[str, st
 
 def _recordings(tracks: pd.DataFrame, whole: pd.Series) -> pd.Series:
     """Name the recording of each track: the same for exact copies, and for pieces of one track."""
-    from .splits import connected_rows
-
     copies = recordings(tracks)
     pieces = whole != tracks["track_id"]
     if not pieces.any():

@@ -17,8 +17,7 @@ from scipy.ndimage import median_filter
 from .audio import naming, read_track
 from .outputs import write_output
 from .slices import cut
-from .splits import connected_rows
-from .tables import read_table, track_name, tracks_of_pieces, warn_of_genres_alike
+from .tables import connected_rows, read_table, track_name, tracks_of_pieces, warn_of_genres_alike
 from .workers import measured
 
 FRAME_LENGTH = 2048

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .tables import connected_rows, tracks_of_pieces
+
 PARTS = ("train", "validation", "test")
 # Two divisions whose parts are this near to the asked shares count as equally good.
 TOLERANCE = 0.05
@@ -290,10 +292,6 @@ def _require_columns(table: pd.DataFrame, columns: list[str]) -> None:
         raise SplitError(f'column {", ".join(empty)} has missing values: use "" for unknown')
 
 
-def _known(values: pd.Series) -> pd.Series:
-    return values.notna() & (values != "")
-
-
 def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     """Return the size of each group in each genre, and the group of each row.
 
@@ -330,8 +328,6 @@ def _recordings(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Return columns that are equal for copies and for pieces of a track, as far as is known."""
     if "recording" in table:
         return {"recording": table["recording"]}
-    from .tables import tracks_of_pieces
-
     names = table["track_id"].astype(str)
     seconds = table.get("seconds", table.get("length", float("inf")) / 22050)
     known = {"piece": tracks_of_pieces(names, table["genre"].astype(str), seconds)}
@@ -344,24 +340,6 @@ def _recordings(table: pd.DataFrame) -> dict[str, pd.Series]:
 
         known["recording"] = table.groupby(FEATURE_NAMES)["track_id"].transform("first")
     return known
-
-
-def connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
-    """Number the groups of rows that are linked by equal, known values in any of the columns."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n_nodes = len(table)
-    links = []
-    for column in table:
-        rows = np.flatnonzero(_known(table[column]))
-        values, unique = pd.factorize(table[column].iloc[rows])
-        links.append((rows, n_nodes + values))
-        n_nodes += len(unique)
-    rows, nodes = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(n_nodes, n_nodes))
-    _, component = connected_components(graph, directed=False)
-    return pd.factorize(component[: len(table)])[0]
 
 
 def _check_groups(sizes: pd.DataFrame, n_parts: int, by: str) -> None:

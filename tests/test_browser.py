@@ -23,8 +23,7 @@ import nbformat
 import numpy as np
 import pytest
 import soundfile
-
-from gtzan_helpers.benchmarks.lessons import Run, lesson_paths
+from lessons import Run, lesson_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "06_compare_and_use.ipynb"

@@ -1,4 +1,4 @@
-"""The commands: a doctor that says what is missing, a song's verdict, benchmarks that resume."""
+"""The commands: a doctor that says what is missing, a song's verdict."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from gtzan_helpers import benchmarks, cli, doctor
-from gtzan_helpers.benchmarks import reference
+from gtzan_helpers import cli, doctor
 
 
 def test_the_doctor_finds_this_machine_complete(monkeypatch):
@@ -127,56 +126,3 @@ def test_the_course_of_a_song_names_each_change_of_genre():
     starts = pd.Index([0.0, 1.0, 59.5, 61.0, 62.0], name="start")
     probabilities = pd.DataFrame({"blues": blues, "jazz": [1 - p for p in blues]}, starts)
     assert cli.course_of(probabilities) == "0:00 blues, 0:59 jazz, 1:02 blues"
-
-
-@pytest.mark.parametrize("name", benchmarks.NAMES)
-def test_every_benchmark_explains_itself(name):
-    result = CliRunner().invoke(cli.main, ["benchmarks", name, "--help"])
-    assert result.exit_code == 0, result.output
-
-
-def test_a_benchmark_that_does_not_exist_is_refused():
-    result = CliRunner().invoke(cli.main, ["benchmarks", "luck"])
-    assert result.exit_code == 2
-    assert "No such command 'luck'" in result.output
-
-
-@pytest.fixture
-def first_seed_done(tmp_path):
-    row = dict.fromkeys(reference.COLUMNS, 0.5) | {"seed": 0, "tracks": 3, "network": "1-D CNN"}
-    out = tmp_path / "reference.csv"
-    reference.write_results(pd.DataFrame([row]), out)
-    return out
-
-
-def test_reference_training_goes_on_where_it_was_interrupted(first_seed_done, monkeypatch):
-    trained = []
-
-    def score(tracks: pd.DataFrame, seed: int, epochs: int, lists: None) -> list[dict]:
-        trained.append(seed)
-        return [dict.fromkeys(reference.COLUMNS, 0.5) | {"seed": seed, "tracks": 3}]
-
-    monkeypatch.setattr(reference, "score_seed", score)
-    results = reference.table(pd.DataFrame(index=range(3)), seeds=3, out=first_seed_done)
-    assert trained == [1, 2]
-    assert results["seed"].tolist() == [0, 1, 2]
-    assert pd.read_csv(first_seed_done)["seed"].tolist() == [0, 1, 2]
-
-
-def test_reference_results_of_other_tracks_are_not_mixed_in(first_seed_done):
-    with pytest.raises(ValueError, match="on \\[3\\] tracks, and these are 100"):
-        reference.table(pd.DataFrame(index=range(100)), out=first_seed_done)
-
-
-def test_reference_divides_the_whole_of_gtzan_by_the_fault_filtered_lists(tmp_path):
-    names = [f"{genre}.{number:05}" for genre in "abcdefghij" for number in range(100)]
-    for part, ending in (("train", "0"), ("valid", "1"), ("test", "2")):
-        listed = [f"{name[0]}/{name}.wav" for name in names if name.endswith(ending)]
-        (tmp_path / f"{part}_filtered.txt").write_text("\n".join(listed), encoding="utf-8")
-    genres = [name[0] for name in names]
-    tracks = pd.DataFrame({"track_id": names, "genre": genres, "artist": names})
-    by, parts = reference.divide(tracks, seed=0, lists=tmp_path)
-    assert by == reference.FAULT_FILTERED
-    sizes = {"train": 100, "validation": 100, "test": 100, "": 700}
-    assert parts.value_counts().to_dict() == sizes
-    assert reference.divide(tracks[:500], seed=0, lists=tmp_path)[0] == "artist"

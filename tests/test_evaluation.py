@@ -12,7 +12,7 @@ from IPython.lib.pretty import pretty
 from scipy.stats import binom, binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from gtzan_helpers.benchmarks import leak
+from benchmarks import leak
 from gtzan_helpers.datasets import read_index
 from gtzan_helpers.evaluation import (
     Score,

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sync
+from lessons import run_lesson
 from nbformat.v4 import new_notebook
 
 import gtzan_helpers as gh
-from gtzan_helpers.benchmarks.lessons import run_lesson
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STEMS = [path.stem for path in sorted(NOTEBOOKS.glob("0*.ipynb"))]

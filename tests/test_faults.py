@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
+from benchmarks import checks
 from gtzan_helpers.audio import decode
-from gtzan_helpers.benchmarks import checks
 from gtzan_helpers.cache import cache_folder
 from gtzan_helpers.datasets import DEMO, describe_source, load_tracks
 from gtzan_helpers.faults import check_tracks, recordings, usable

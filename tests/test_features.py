@@ -14,10 +14,10 @@ import pytest
 import scipy.ndimage
 import soundfile as sf
 
+from benchmarks import features as benchmark
+from benchmarks.features import written_out
 from gtzan_helpers import features as room
 from gtzan_helpers.audio import read_audio
-from gtzan_helpers.benchmarks import features as benchmark
-from gtzan_helpers.benchmarks.features import written_out
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.features import (
     FEATURE_COLUMNS,

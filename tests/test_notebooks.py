@@ -11,8 +11,7 @@ import course
 import nbformat
 import pytest
 import sync
-
-from gtzan_helpers.benchmarks.lessons import run_lesson
+from lessons import run_lesson
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LESSONS = [

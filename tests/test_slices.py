@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
+from benchmarks import slices as benchmark
 from gtzan_helpers.audio import AudioError, read_audio
-from gtzan_helpers.benchmarks import slices as benchmark
 from gtzan_helpers.slices import SliceSet, cut
 from gtzan_helpers.splits import split
 

@@ -13,9 +13,7 @@ import nbformat
 import psutil
 import pytest
 from click.testing import CliRunner, Result
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
-from gtzan_helpers.benchmarks.lessons import (
+from lessons import (
     LessonError,
     Run,
     kernel_environment,
@@ -24,6 +22,7 @@ from gtzan_helpers.benchmarks.lessons import (
     run_lesson,
     table,
 )
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 
 def write(folder: Path, *sources: str, name: str = "01_tiny.ipynb", **tags: str) -> Path:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import click
 from exercises import for_site, for_students
+from lessons import LessonError, Run, lesson_paths, run_lesson, summary
 
-from gtzan_helpers.benchmarks.lessons import LessonError, Run, lesson_paths, run_lesson, summary
 from gtzan_helpers.cache import write_atomically
 
 if TYPE_CHECKING:

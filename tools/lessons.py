@@ -265,3 +265,7 @@ def lessons(folder: str) -> None:
     click.echo(measured.to_string(index=False, float_format="%.0f"))
     click.echo(f"{measured['seconds'].sum():.0f} s in all; budget 300 s.")
     click.echo(f"Budget of memory: {MEMORY_BUDGET} MB a lesson.")
+
+
+if __name__ == "__main__":
+    lessons()

@@ -14,7 +14,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from .. import memory
+from gtzan_helpers import memory
 
 BACKENDS = ("tensorflow", "torch", "jax")
 WAYS = {"Keras' own": True, "ours": False}  # the value is `plain` of `abdoli_cnn`
@@ -124,7 +124,7 @@ def training_time(
 @cache
 def _training(plain: bool, n_samples: int, batch_size: int, n_batches: int) -> Callable[[], None]:
     """Return a function that trains a network, compiled already, for one epoch."""
-    from ..networks import abdoli_cnn
+    from gtzan_helpers.networks import abdoli_cnn
 
     network = abdoli_cnn(n_samples, plain=plain)
     rng = np.random.default_rng(0)
@@ -136,3 +136,7 @@ def _training(plain: bool, n_samples: int, batch_size: int, n_batches: int) -> C
 
     train()
     return train
+
+
+if __name__ == "__main__":
+    cnn()

@@ -14,9 +14,9 @@ import librosa
 import numpy as np
 import pandas as pd
 
-from ..audio import read_audio
-from ..datasets import load_tracks, usable
-from ..features import FEATURE_NAMES, extract_features, track_features
+from gtzan_helpers.audio import read_audio
+from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.features import FEATURE_NAMES, extract_features, track_features
 
 
 def written_out(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, float]:
@@ -155,3 +155,7 @@ def empty_cache() -> Iterator[None]:
             del os.environ["GTZAN_CACHE"]
             if usual is not None:
                 os.environ["GTZAN_CACHE"] = usual
+
+
+if __name__ == "__main__":
+    features()

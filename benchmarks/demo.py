@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..datasets import load_tracks, usable
-from ..evaluation import Score, accuracy_interval
-from ..features import FEATURE_NAMES, extract_features, read_features
-from ..slices import SliceSet
-from ..splits import PARTS, folds, split
+from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.evaluation import Score, accuracy_interval
+from gtzan_helpers.features import FEATURE_NAMES, extract_features, read_features
+from gtzan_helpers.slices import SliceSet
+from gtzan_helpers.splits import PARTS, folds, split
 
 NETWORK_SEEDS = range(10)
 FOLD_SEEDS = range(3)
@@ -89,7 +89,7 @@ def network_rows(tracks: pd.DataFrame) -> Iterator[dict]:
 
 def network_outcome(tracks: pd.DataFrame, by: str, seed: int) -> pd.DataFrame:
     """Train the dense network once; return truth, prediction and artist of the test tracks."""
-    from ..networks import dense_network, fit, keras
+    from gtzan_helpers.networks import dense_network, fit, keras
 
     keras.utils.set_random_seed(seed)
     parts = split(tracks, by=by, seed=seed)
@@ -169,3 +169,7 @@ def demo(features_csv: str | None) -> None:
     for kind, careless in (("tracks", "track"), ("slices", "slice")):
         gap = accuracy[kind, "demo", careless] - accuracy[kind, "demo", "artist"]
         click.echo(f"{kind}: the {careless} split flatters by {100 * gap:.0f} points")
+
+
+if __name__ == "__main__":
+    demo()

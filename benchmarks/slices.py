@@ -12,8 +12,9 @@ import pandas as pd
 import psutil
 from tqdm import tqdm
 
-from ..datasets import load_tracks, usable
-from ..slices import SliceSet
+from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.slices import SliceSet
+
 from .cnn import training_time
 from .features import empty_cache
 
@@ -77,3 +78,7 @@ def _measured(step: Callable[[], SliceSet]) -> tuple[SliceSet, tuple[float, floa
     seconds = time.perf_counter() - started
     gc.collect()
     return result, (seconds, (psutil.Process().memory_info().rss - before) / MEGABYTE)
+
+
+if __name__ == "__main__":
+    slices()

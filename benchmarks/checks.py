@@ -11,7 +11,8 @@ import click
 import pandas as pd
 import soundfile as sf
 
-from ..datasets import check_tracks, load_tracks
+from gtzan_helpers.datasets import check_tracks, load_tracks
+
 from .features import empty_cache
 
 # GTZAN: 1000 tracks of 30 s.
@@ -68,3 +69,7 @@ def _read_all(paths: pd.Series) -> None:
     for path in paths:
         with suppress(sf.SoundFileError):  # check_tracks will tell
             sf.read(path, dtype="float32")
+
+
+if __name__ == "__main__":
+    checks()

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..datasets import DatasetError, fetch_index, read_index
-from ..evaluation import Score, accuracy_interval
-from ..features import FEATURE_NAMES, read_features, track_ids
-from ..splits import PARTS, SplitError, folds, read_list, split
+from gtzan_helpers.datasets import DatasetError, fetch_index, read_index
+from gtzan_helpers.evaluation import Score, accuracy_interval
+from gtzan_helpers.features import FEATURE_NAMES, read_features, track_ids
+from gtzan_helpers.splits import PARTS, SplitError, folds, read_list, split
 
 if TYPE_CHECKING:
     import keras
@@ -141,7 +141,7 @@ def best_epochs(tracks: pd.DataFrame) -> int:
     over all of them and over ten neighbouring epochs, is highest after that many. One drawing is
     not enough: its highest place moves by dozens of epochs from seed to seed.
     """
-    from ..networks import fit
+    from gtzan_helpers.networks import fit
 
     measured, codes, genres = _inputs(tracks)
     curves = []
@@ -170,7 +170,7 @@ def _inputs(tracks: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray]:
 
 def _untrained(measured: NDArray, n_genres: int, seed: int) -> keras.Model:
     """Return the course's dense network, scaled to the rows that it is to learn from."""
-    from .. import networks
+    from gtzan_helpers import networks
 
     networks.keras.utils.set_random_seed(seed)
     network = networks.dense_network(len(FEATURE_NAMES), n_genres)
@@ -237,3 +237,7 @@ def _seeded_folds(tracks: pd.DataFrame, by: str) -> Division:
 
 def _published(parts: pd.Series) -> Division:
     return [tuple(np.flatnonzero(parts == part) for part in PARTS)] * len(NETWORK_SEEDS)
+
+
+if __name__ == "__main__":
+    leak()

@@ -12,13 +12,13 @@ import click
 import numpy as np
 import pandas as pd
 
-from ..datasets import DatasetError, load_tracks, usable
-from ..evaluation import accuracy_interval, vote
-from ..outputs import write_output
-from ..splits import SplitError, split, strictest_split
+from gtzan_helpers.datasets import DatasetError, load_tracks, usable
+from gtzan_helpers.evaluation import accuracy_interval, vote
+from gtzan_helpers.outputs import write_output
+from gtzan_helpers.splits import SplitError, split, strictest_split
 
 if TYPE_CHECKING:
-    from ..songs import Models
+    from gtzan_helpers.songs import Models
 
 FAULT_FILTERED = "fault-filtered, repaired"
 # GTZAN has 1000 tracks; a copy of it may lack some, and `usable` leaves out its faulty ones.
@@ -99,7 +99,7 @@ def score_seed(
     tracks: pd.DataFrame, seed: int, epochs: int, lists: str | Path | None = None
 ) -> list[dict[str, object]]:
     """Train both networks on one split, and return a row of the table for each."""
-    from ..songs import CNN, DENSE, SLICE_SECONDS, train_models
+    from gtzan_helpers.songs import CNN, DENSE, SLICE_SECONDS, train_models
 
     n_tracks = len(tracks)
     tracks = tracks[tracks["seconds"] >= SLICE_SECONDS]  # the CNN has nothing to say of others
@@ -122,7 +122,7 @@ def score_seed(
 
 def hear_features(models: Models, tracks: pd.DataFrame) -> pd.DataFrame:
     """Return the dense network's probabilities per genre, one row per track."""
-    from ..features import FEATURE_NAMES, extract_features, track_ids
+    from gtzan_helpers.features import FEATURE_NAMES, extract_features, track_ids
 
     measured = extract_features(tracks)
     inputs = measured[FEATURE_NAMES].to_numpy(np.float32)
@@ -132,7 +132,7 @@ def hear_features(models: Models, tracks: pd.DataFrame) -> pd.DataFrame:
 
 def hear_slices(models: Models, tracks: pd.DataFrame) -> pd.DataFrame:
     """Return the CNN's probabilities per genre, the mean over the slices of each track."""
-    from ..slices import SliceSet
+    from gtzan_helpers.slices import SliceSet
 
     slices = SliceSet(tracks)
     everything = slices.batches(np.arange(len(slices)), shuffle=False)
@@ -177,3 +177,7 @@ def reference(
     click.echo(results.to_string(index=False, float_format="{:.2f}".format))
     click.echo("\nmean over seeds")
     click.echo(results.groupby("network")["accuracy"].agg(["mean", "std", "size"]).round(3))
+
+
+if __name__ == "__main__":
+    reference()
