@@ -25,7 +25,7 @@ from urllib.request import getproxies
 from tqdm import tqdm
 
 from .audio import AUDIO_SUFFIXES
-from .cache import WAY_OUT, cache_folder, file_state, kept
+from .cache import WAY_OUT, cache_folder, digest, file_state, kept
 
 
 class DatasetError(ValueError):
@@ -169,8 +169,7 @@ def unpack(archive: Path) -> Path:
         If the file is not an archive, is damaged, holds no audio, or has an entry that would land
         outside the folder.
     """
-    key = hashlib.sha256(repr(file_state(archive)).encode()).hexdigest()[:12]
-    name = f"{archive.name.split('.')[0]}-{key}"
+    name = f"{archive.name.split('.')[0]}-{digest(*file_state(archive))[:12]}"
     folder = kept(f"archives/{name}")
     if not folder.is_dir():
         _remove_leftovers()

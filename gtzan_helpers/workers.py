@@ -70,16 +70,14 @@ def each_file(
     """
     if not paths:
         return
-    left = set(paths)
     with tqdm(total=len(paths), desc=description, leave=False) as bar:
-        for path, outcome in _outcomes(paths, measure, n_jobs, threads, left):
-            left.discard(path)
+        for path, outcome in _outcomes(paths, measure, n_jobs, threads):
             bar.update()
             yield path, outcome
 
 
 def _outcomes(
-    paths: list[Path], measure: Callable, n_jobs: int, threads: bool, left: set[Path]
+    paths: list[Path], measure: Callable, n_jobs: int, threads: bool
 ) -> Iterator[tuple[Path, Outcome]]:
     # The first one here: what is compiled at first use (librosa's parts, and kept on disk) must be
     # ready before processes start. Two that compile the same at once can leave a mixture behind.
@@ -87,9 +85,12 @@ def _outcomes(
     if n_jobs == 1 or len(paths) < 3:
         yield from (_attempt(measure, path) for path in paths[1:])
         return
+    in_parallel, left = _in_threads if threads else _in_processes, set(paths[1:])
     try:
-        in_parallel = _in_threads if threads else _in_processes
-        yield from in_parallel(paths[1:], measure, n_jobs)
+        with closing(in_parallel(paths[1:], measure, n_jobs)) as outcomes:
+            for path, outcome in outcomes:
+                left.discard(path)
+                yield path, outcome
     except BrokenProcessPool:
         for path in sorted(left):  # one by one, to see which of them it is
             try:
