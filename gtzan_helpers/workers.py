@@ -14,6 +14,7 @@ from tqdm import tqdm
 from .cache import recall, remember
 
 Outcome = Any | Exception
+Outcomes = Iterator[tuple[Path, Outcome]]
 
 
 def measured(
@@ -63,7 +64,7 @@ def each_file(
     description: str,
     n_jobs: int = -1,
     threads: bool = False,
-) -> Iterator[tuple[Path, Outcome]]:
+) -> Outcomes:
     """Yield each path with what a function makes of it, or the error, as they come in.
 
     The parameters are those of `measured`. Whatever ends the loop, no thread goes on behind it.
@@ -76,9 +77,7 @@ def each_file(
             yield path, outcome
 
 
-def _outcomes(
-    paths: list[Path], measure: Callable, n_jobs: int, threads: bool
-) -> Iterator[tuple[Path, Outcome]]:
+def _outcomes(paths: list[Path], measure: Callable, n_jobs: int, threads: bool) -> Outcomes:
     # The first one here: what is compiled at first use (librosa's parts, and kept on disk) must be
     # ready before processes start. Two that compile the same at once can leave a mixture behind.
     yield _attempt(measure, paths[0])
@@ -99,9 +98,7 @@ def _outcomes(
                 yield path, MemoryError("its process was ended, most often for want of memory")
 
 
-def _in_threads(
-    paths: list[Path], measure: Callable, n_jobs: int
-) -> Iterator[tuple[Path, Outcome]]:
+def _in_threads(paths: list[Path], measure: Callable, n_jobs: int) -> Outcomes:
     from joblib import effective_n_jobs
 
     with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
@@ -114,9 +111,7 @@ def _in_threads(
             pool.shutdown(cancel_futures=True)
 
 
-def _in_processes(
-    paths: list[Path], measure: Callable, n_jobs: int
-) -> Iterator[tuple[Path, Outcome]]:
+def _in_processes(paths: list[Path], measure: Callable, n_jobs: int) -> Outcomes:
     from joblib import Parallel, delayed
 
     before = _executor()
