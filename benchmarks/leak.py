@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from gtzan_helpers.datasets import DatasetError, fetch_index, read_index
+from gtzan_helpers.datasets import fetch_index, read_index
+from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import Score, accuracy_interval
 from gtzan_helpers.features import FEATURE_NAMES, read_features, track_ids
-from gtzan_helpers.splits import PARTS, SplitError, folds, read_list, split
+from gtzan_helpers.splits import PARTS, folds, read_list, split
 
 if TYPE_CHECKING:
     import keras
@@ -221,7 +222,7 @@ def _divisions(tracks: pd.DataFrame, lists: str | Path | None) -> dict[str, Divi
         for name, repaired in (("fault-filtered", False), ("fault-filtered, repaired", True)):
             parts = split(tracks, by="fault-filtered", lists=lists, repaired=repaired)
             divisions[name] = _published(parts)
-    except (DatasetError, SplitError) as error:
+    except CourseError as error:
         click.echo(f"without the fault-filtered split: {error}", err=True)
     return divisions
 

@@ -12,13 +12,14 @@ import click
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers.datasets import DatasetError, load_tracks, usable
+from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import accuracy_interval, vote
 from gtzan_helpers.outputs import write_output
-from gtzan_helpers.splits import SplitError, split, strictest_split
+from gtzan_helpers.splits import split, strictest_split
 
 if TYPE_CHECKING:
-    from gtzan_helpers.songs import Models
+    from gtzan_helpers.models import Models
 
 FAULT_FILTERED = "fault-filtered, repaired"
 # GTZAN has 1000 tracks; a copy of it may lack some, and `usable` leaves out its faulty ones.
@@ -99,7 +100,7 @@ def score_seed(
     tracks: pd.DataFrame, seed: int, epochs: int, lists: str | Path | None = None
 ) -> list[dict[str, object]]:
     """Train both networks on one split, and return a row of the table for each."""
-    from gtzan_helpers.songs import CNN, DENSE, SLICE_SECONDS, train_models
+    from gtzan_helpers.models import CNN, DENSE, SLICE_SECONDS, train_models
 
     n_tracks = len(tracks)
     tracks = tracks[tracks["seconds"] >= SLICE_SECONDS]  # the CNN has nothing to say of others
@@ -172,7 +173,7 @@ def reference(
     tracks = usable(load_tracks(folder))
     try:
         results = table(tracks, seeds, epochs, out, lists)
-    except (ValueError, DatasetError, SplitError) as error:
+    except (ValueError, CourseError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(results.to_string(index=False, float_format="{:.2f}".format))
     click.echo("\nmean over seeds")

@@ -21,6 +21,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from .cache import file_state
+from .errors import CourseError
 from .mp3 import find_frames, write_tidy
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ _TRY_AGAIN = "fetch the file again, or leave it out as usable() does"
 _CONVERT = "convert it to WAV, FLAC or MP3"
 
 
-class AudioError(ValueError):
+class AudioError(CourseError):
     """An audio file that cannot be read: which one, why, and what to do about it."""
 
     def __init__(self, path: str | Path, reason: str, way_out: str = _TRY_AGAIN) -> None:

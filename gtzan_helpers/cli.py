@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .errors import CourseError
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from . import listening, songs
-    from .doctor import Finding
+    from .classroom import Finding
+    from .models import Models
+    from .predict import Prediction
 
 # How the two files that classify writes begin.
 PNG, JSON = b"\x89PNG\r\n\x1a\n", b'{\n "song": '
@@ -83,20 +86,20 @@ def check_outputs(png: str | None, numbers: str | None) -> None:
         raise ValueError(f"--png and --json both name {numbers}: name two files")
 
 
-def hear(song: str, data: str | None, folder: str | None) -> listening.Heard:
+def hear(song: str, data: str | None, folder: str | None) -> Prediction:
     """Print what both networks make of a song, and return it."""
-    from . import audio, doctor
+    from . import audio, classroom
 
     audio.read_header(song)  # a song that cannot be read is told before the training
     os.environ.pop("MPLBACKEND", None)  # figures go into files here, whatever was set
-    doctor.start_keras()
-    from . import listening, plots
+    classroom.start_keras()
+    from . import plots, predict
 
     plots.plt.switch_backend("agg")
     plots.use_style()  # the style of the course's figures
     models = trained_models(data, folder)
     click.echo(f"Trained on {models.trained_on}")
-    heard = listening.classify_song(song, models)
+    heard = predict.classify_song(song, models)
     *verdicts, strangeness = heard.verdicts()
     for verdict, probabilities in zip(verdicts, heard.probabilities.values(), strict=True):
         click.echo(f"\n{verdict}\n  {course_of(probabilities)}")
@@ -104,19 +107,20 @@ def hear(song: str, data: str | None, folder: str | None) -> listening.Heard:
     return heard
 
 
-def trained_models(data: str | None, folder: str | None) -> songs.Models:
+def trained_models(data: str | None, folder: str | None) -> Models:
     """Return networks from a folder, or trained on some data."""
-    from . import datasets, songs, splits
+    from . import datasets, splits
+    from .models import load_models, train_models
 
     if folder:
         if data:
             raise click.UsageError("--models are trained already: leave out --data")
-        return songs.load_models(folder)
+        return load_models(folder)
     tracks = datasets.usable(datasets.load_tracks(data))
     if tracks.empty:
         place = data or os.environ.get("GTZAN_DATA") or "the demo"
-        raise datasets.DatasetError(f"no usable track is left in {place}: take other recordings")
-    return songs.train_models(tracks, splits.split(tracks, by=splits.strictest_split(tracks)))
+        raise CourseError(f"no usable track is left in {place}: take other recordings")
+    return train_models(tracks, splits.split(tracks, by=splits.strictest_split(tracks)))
 
 
 def course_of(probabilities: pd.DataFrame) -> str:
@@ -131,12 +135,17 @@ def course_of(probabilities: pd.DataFrame) -> str:
 @main.command("doctor")
 def see_doctor() -> None:
     """Look at this machine, and say what is missing and how to mend it."""
-    from . import doctor
+    from . import classroom
 
-    complete = report(doctor.look(doctor.check_python, doctor.check_dependencies))
+    complete = report(classroom.look(classroom.check_python, classroom.check_dependencies))
     if complete:  # the other checks need the dependencies
-        others = (doctor.check_room, doctor.check_audio, doctor.check_figures, doctor.check_keras)
-        complete = report(doctor.look(*others))
+        others = (
+            classroom.check_room,
+            classroom.check_audio,
+            classroom.check_figures,
+            classroom.check_keras,
+        )
+        complete = report(classroom.look(*others))
     if not complete:
         sys.exit("Mend what is marked with !!, then ask again.")
     click.echo("Everything is here.")

@@ -14,7 +14,6 @@ from .audio import AudioError, read_header
 from .cache import cache_folder, kept
 from .downloads import (
     COLLECTIONS,
-    DatasetError,
     fetch_index,
     fetch_sturm,
     fetch_tracks,
@@ -22,6 +21,7 @@ from .downloads import (
     is_stray,
     unpack,
 )
+from .errors import CourseError
 from .faults import check_tracks, recordings, usable
 from .tables import (
     connected_rows,
@@ -37,7 +37,6 @@ from .tables import (
 
 __all__ = [
     "GENRES",
-    "DatasetError",
     "cache_folder",
     "check_tracks",
     "describe_source",
@@ -104,7 +103,7 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
 
     Raises
     ------
-    DatasetError
+    CourseError
         If there is no such folder or archive, it holds no tracks or cannot be understood, the index
         is malformed, or a download fails.
 
@@ -122,10 +121,10 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
         artists = find_artists(_places(folder, genres[0]), tracks["track_id"], index, whole)
         if artists is None:
             artists = _artists_by_folder(tracks, genres)
-    except DatasetError as error:
+    except CourseError as error:
         if source or chosen == "demo":
             raise
-        raise DatasetError(f"{error} (GTZAN_DATA is set to {chosen})") from error
+        raise CourseError(f"{error} (GTZAN_DATA is set to {chosen})") from error
     tracks["artist"] = [artists.get(track_id, "") for track_id in tracks["track_id"]]
     tracks["recording"] = _recordings(tracks, whole)
     tracks["source"] = chosen if chosen in SETS else "folder"
@@ -195,7 +194,7 @@ def read_index(path: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    DatasetError
+    CourseError
         If the file is missing or empty, or a line is malformed or repeats a track.
 
     Notes
@@ -207,23 +206,23 @@ def read_index(path: str | Path) -> pd.DataFrame:
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
-        raise DatasetError(f"the index {path} cannot be read ({error}): check the path") from error
+        raise CourseError(f"the index {path} cannot be read ({error}): check the path") from error
     rows: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("##"):
             continue
         fields = [field.strip() for field in line.split(":::")]
         if len(fields) != 3 or not fields[0]:
-            raise DatasetError(
+            raise CourseError(
                 f"line {number} of the index {path} is not 'file ::: artist ::: title' but "
                 f"{line.strip()!r}: correct it, or put ## before it"
             )
         track_id = track_name(fields[0])
         if track_id in rows:
-            raise DatasetError(f"line {number} of the index {path} repeats {track_id}: remove it")
+            raise CourseError(f"line {number} of the index {path} repeats {track_id}: remove it")
         rows[track_id] = (fields[1], fields[2])
     if not rows:
-        raise DatasetError(f"the index {path} lists no tracks: is it the right file?")
+        raise CourseError(f"the index {path} lists no tracks: is it the right file?")
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["artist", "title"])
     return table.rename_axis("track_id").reset_index()
 
@@ -236,7 +235,7 @@ def _folder(source: str) -> Path:
         folder = fetch_tracks(source)
         try:
             fetch_index()
-        except DatasetError as error:
+        except CourseError as error:
             warnings.warn(f"the artists are unknown: {error}", stacklevel=3)
         return folder
     path = Path(source).expanduser()
@@ -244,7 +243,7 @@ def _folder(source: str) -> Path:
         return path.absolute()
     if path.is_file():
         return unpack(path)
-    raise DatasetError(
+    raise CourseError(
         f"{path} does not exist: give 'demo', 'mini', 'full', or the path of a folder or archive "
         "with a folder of tracks for each genre"
     )
@@ -254,7 +253,7 @@ def _genres_and_paths(root: Path) -> tuple[list[Path], list[Path]]:
     """Find the folders of the genres, wherever they lie below `root`, and all tracks in them."""
     paths = sorted(_audio_files(root))
     if not paths:
-        raise DatasetError(
+        raise CourseError(
             f"{root} holds no audio files: point to a folder that holds a folder of tracks for "
             "each genre, such as blues/blues.00000.wav"
         )
@@ -263,7 +262,7 @@ def _genres_and_paths(root: Path) -> tuple[list[Path], list[Path]]:
         parent, genres = genres[0], _folders_within(genres[0], paths)
     outside = [path for path in paths if not any(map(path.is_relative_to, genres))]
     if not genres:
-        raise DatasetError(
+        raise CourseError(
             f"{root} holds {printable(outside[0].name)} outside any genre folder: put each track "
             "into a folder named after its genre, and point to the folder that holds those"
         )
@@ -320,7 +319,7 @@ def _refuse_two_places(root: Path, genres: list[Path], paths: list[Path]) -> Non
         places = sorted({folder.parent for folder in deeper} | {genres[0].parent})
         places = places[-2:]
     if places:
-        raise DatasetError(
+        raise CourseError(
             f"{root} holds genre folders in more than one place, {printable(places[0])} and "
             f"{printable(places[1])}: point to the one that is meant"
         )
@@ -353,7 +352,7 @@ def _table(genres: list[Path], paths: list[Path]) -> pd.DataFrame:
         name = place.partition("/")[0]
         track_id = track_name(place, name)
         if track_id in rows:
-            raise DatasetError(
+            raise CourseError(
                 f"{printable(path)} and {printable(Path(rows[track_id][3]).name)} are both track "
                 f"{track_id}: keep one of them, or rename it"
             )
@@ -443,16 +442,16 @@ def _read_artists(path: Path) -> pd.DataFrame:
     try:
         table, _ = read_table(path)  # as text: there is a band called NA
     except (OSError, ValueError) as error:
-        raise DatasetError(f"the list of artists {path} cannot be read: {error}") from error
+        raise CourseError(f"the list of artists {path} cannot be read: {error}") from error
     if not {"track_id", "artist"} <= set(table.columns):
-        raise DatasetError(
+        raise CourseError(
             f"the list of artists {path} needs the columns track_id and artist, but has "
             f"{', '.join(table.columns[:9])}: rename its columns, or move the file away"
         )
     names, artists = table["track_id"].map(track_name), same_spelling(table["artist"])
     table = pd.DataFrame({"track_id": names, "artist": artists}).drop_duplicates(ignore_index=True)
     if (twice := table["track_id"].duplicated()).any():
-        raise DatasetError(
+        raise CourseError(
             f"the list of artists {path} names two artists for {table['track_id'][twice].iloc[0]}: "
             "keep one of them"
         )

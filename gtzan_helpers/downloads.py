@@ -26,10 +26,7 @@ from tqdm import tqdm
 
 from .audio import AUDIO_SUFFIXES
 from .cache import WAY_OUT, cache_folder, digest, file_state, kept
-
-
-class DatasetError(ValueError):
-    """A data set that cannot be loaded: which one, why, and what to do about it."""
+from .errors import CourseError
 
 
 class Collection(NamedTuple):
@@ -107,7 +104,7 @@ def fetch_tracks(name: str) -> Path:
 
     Raises
     ------
-    DatasetError
+    CourseError
         If no source delivers the right files, or the archive that was saved by hand is not right.
     """
     folder = kept(name)
@@ -132,7 +129,7 @@ def fetch_sturm(name: str) -> Path:
 
     Raises
     ------
-    DatasetError
+    CourseError
         If it cannot be fetched.
 
     Notes
@@ -148,8 +145,8 @@ def fetch_sturm(name: str) -> Path:
         print(f"Fetching Sturm's {name} (less than 100 kB) from {host} into {folder}.")
     try:
         return _download(STURM + name, STURM_FILES[name], folder, name)
-    except DatasetError as error:
-        raise DatasetError(
+    except CourseError as error:
+        raise CourseError(
             f"Sturm's {name} could not be fetched: {STURM}{name} ({error}). By hand: save that "
             f"page as {folder / name}"
         ) from error
@@ -165,7 +162,7 @@ def unpack(archive: Path) -> Path:
 
     Raises
     ------
-    DatasetError
+    CourseError
         If the file is not an archive, is damaged, holds no audio, or has an entry that would land
         outside the folder.
     """
@@ -199,9 +196,9 @@ def _fetch(folder: Path, by_hand: Path, collection: Collection) -> None:
                 archive = _download(url, sha256, Path(temporary), f"{folder.name}-{number}.tar.gz")
                 _unpack_as(folder, archive, collection.checksums)
                 return
-            except DatasetError as error:
+            except CourseError as error:
                 failures.append(f"{url} ({error})")
-    raise DatasetError(
+    raise CourseError(
         f"{collection.title} could not be fetched: {'; '.join(failures)}. By hand: save the "
         f"archive from one of these addresses as {by_hand} and call again; or give the path of "
         "any copy of GTZAN to load_tracks, or set GTZAN_DATA to it"
@@ -214,11 +211,11 @@ def _unpack_by_hand(folder: Path, archive: Path, collection: Collection) -> None
     try:
         known = [sha256 for _, sha256 in collection.sources]
         if collection.checksums is None and _sha256(archive) not in known:
-            raise DatasetError("its SHA-256 is not that of a known copy")
+            raise CourseError("its SHA-256 is not that of a known copy")
         _unpack_as(folder, archive, collection.checksums)
-    except (DatasetError, OSError) as error:
+    except (CourseError, OSError) as error:
         urls = " or ".join(url for url, _ in collection.sources)
-        raise DatasetError(
+        raise CourseError(
             f"{archive} cannot be used: {error}. Save it again from {urls}, or delete it to have "
             "it fetched, or give the path of another copy of GTZAN to load_tracks"
         ) from error
@@ -253,12 +250,12 @@ def _download(url: str, sha256: str | None, folder: Path, name: str) -> Path:
             fetch(url, file, registry)
             with Path(file).open("rb") as arrived:
                 if arrived.read(512).lstrip().startswith(b"<"):
-                    raise DatasetError(_A_PAGE)
+                    raise CourseError(_A_PAGE)
 
         try:
             return Path(pooch.retrieve(url, sha256, name, folder, downloader=fetch_no_page))
         except (OSError, ValueError) as error:  # a wrong proxy's address is a ValueError, too
-            raise DatasetError(_in_short(error)) from error
+            raise CourseError(_in_short(error)) from error
 
 
 def _in_short(error: Exception) -> str:
@@ -283,7 +280,7 @@ def _in_short(error: Exception) -> str:
         (words for kind, words in kinds.items() if isinstance(error, kind)), f"{text:.300}"
     )
     proxies = "; if it is the proxy, look at HTTPS_PROXY and ALL_PROXY" if getproxies() else ""
-    return known if isinstance(error, DatasetError) else known + proxies
+    return known if isinstance(error, CourseError) else known + proxies
 
 
 def _unpack_as(folder: Path, archive: Path, checksums: Traversable | None = None) -> None:
@@ -309,7 +306,7 @@ def _extract(archive: Path, folder: Path) -> None:
         for name, open_entry in tqdm(_entries(archive), archive.name, unit=" files", leave=False):
             # Windows' rules are the stricter ones: they know drives and both kinds of slash.
             if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
-                raise DatasetError(
+                raise CourseError(
                     f"{archive.name} is not safe: its entry {name} would land outside"
                 )
             place = PurePosixPath(name)
@@ -322,12 +319,12 @@ def _extract(archive: Path, folder: Path) -> None:
                 shutil.copyfileobj(source, copy)
             n_tracks += is_audio(place.name)
     except _DAMAGE as error:
-        raise DatasetError(f"{archive.name} is damaged ({error}): fetch it again") from error
+        raise CourseError(f"{archive.name} is damaged ({error}): fetch it again") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
         way_out = f"; {WAY_OUT}" if getattr(error, "errno", None) == errno.ENOSPC else ""
-        raise DatasetError(f"{archive.name} cannot be unpacked: {error}{way_out}") from error
+        raise CourseError(f"{archive.name} cannot be unpacked: {error}{way_out}") from error
     if n_tracks == 0:
-        raise DatasetError(f"{archive.name} holds no audio files: is it the right archive?")
+        raise CourseError(f"{archive.name} holds no audio files: is it the right archive?")
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
@@ -337,7 +334,7 @@ def _entries(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
     elif tarfile.is_tarfile(archive):
         yield from _entries_of_tar(archive)
     else:
-        raise DatasetError(
+        raise CourseError(
             f"{archive.name} is neither a folder nor a tar or zip archive of tracks, or it is "
             "cut short or damaged: fetch it again"
         )
@@ -376,8 +373,8 @@ def _entries_of_tar(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]
             pass
 
 
-def _no_file(archive: Path, name: str) -> DatasetError:
-    return DatasetError(
+def _no_file(archive: Path, name: str) -> CourseError:
+    return CourseError(
         f"{archive.name} holds a link to no file of its own, {name}: pack the file itself"
     )
 
@@ -388,9 +385,9 @@ def _verify(folder: Path, checksums: Traversable) -> None:
     for line in checksums.read_text(encoding="utf-8").splitlines():
         sha256, name = line.split()
         if name not in tracks:
-            raise DatasetError(f"{name} is missing in the archive")
+            raise CourseError(f"{name} is missing in the archive")
         if _sha256(tracks[name]) != sha256:
-            raise DatasetError(f"{name} in the archive has the wrong checksum")
+            raise CourseError(f"{name} in the archive has the wrong checksum")
 
 
 def _sha256(path: Path) -> str:

@@ -27,7 +27,7 @@ from .audio import (
     read_blocks,
     read_header,
 )
-from .fingerprints import Landmarks, landmarks, same_recordings
+from .copies import Landmarks, landmarks, same_recordings
 from .workers import measured
 
 # 60 dB below full scale: below the noise of the tapes and radios that GTZAN was recorded from.

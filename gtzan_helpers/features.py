@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.ndimage import median_filter
 
 from .audio import naming, read_track
+from .errors import CourseError
 from .outputs import write_output
 from .slices import cut
 from .tables import connected_rows, read_table, track_name, tracks_of_pieces, warn_of_genres_alike
@@ -50,10 +51,6 @@ FEATURE_COLUMNS = ["filename", "length", *FEATURE_NAMES, "label"]
 
 # Features of the pieces of a track; a whole track is one piece.
 Measured = list[dict[str, float]]
-
-
-class FeatureError(ValueError):
-    """Raised when a feature table cannot be trusted, or none can be made."""
 
 
 def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, float]:
@@ -129,7 +126,7 @@ def extract_features(
 
     Raises
     ------
-    FeatureError
+    CourseError
         If not one track can be measured.
 
     Notes
@@ -157,7 +154,7 @@ def extract_features(
         summary = f"{len(reasons)} of {len(tracks)} tracks could not be measured: "
         warnings.warn(summary + "; ".join(reasons), stacklevel=2)
     if not rows:
-        raise FeatureError("no track could be measured: check the column `problem` of the tracks")
+        raise CourseError("no track could be measured: check the column `problem` of the tracks")
     return pd.DataFrame(rows, columns=FEATURE_COLUMNS)
 
 
@@ -184,10 +181,10 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
 
     Raises
     ------
-    FeatureError
+    CourseError
         If the file is not a feature table, two files in it go by one name, or a track by two
         genres.
-    DatasetError
+    CourseError
         As for `load_tracks`.
 
     Notes
@@ -220,7 +217,7 @@ def read_features(path: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    FeatureError
+    CourseError
         If the file cannot be read or has no rows, or a column is missing, extra, not numeric or
         not finite, or a name or label is empty.
 
@@ -232,12 +229,12 @@ def read_features(path: str | Path) -> pd.DataFrame:
     try:
         table, separator = read_table(path)
     except (OSError, ValueError) as error:
-        raise FeatureError(f"{path} cannot be read as a table ({error}): {way_out}") from error
+        raise CourseError(f"{path} cannot be read as a table ({error}): {way_out}") from error
     for name in table.columns.intersection(["length", *FEATURE_NAMES]):
         table[name] = _as_numbers(table[name], separator)
     faults = ["no rows"] if table.empty else _column_faults(table)
     if faults:
-        raise FeatureError(f"{path}: {'; '.join(faults)}: {way_out}")
+        raise CourseError(f"{path}: {'; '.join(faults)}: {way_out}")
     warn_of_genres_alike(table["label"])
     return table[FEATURE_COLUMNS]
 
@@ -335,12 +332,12 @@ def _refuse_mixed_up(path: Path, features: pd.DataFrame, ids: pd.Series) -> None
     ):
         if len(rows):
             name = ids[rows[0]]
-            raise FeatureError(f"{path} has {fault} for track {name}: rename one, or remove it")
+            raise CourseError(f"{path} has {fault} for track {name}: rename one, or remove it")
 
 
 def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict[str, str]:
     """Return artists from a list in the folder, or from Sturm's index, fetched if need be."""
-    from .datasets import DatasetError, demo_artists, fetch_index, find_artists, is_gtzans
+    from .datasets import demo_artists, fetch_index, find_artists, is_gtzans
 
     if _measured_on_the_demo(features, ids):
         return find_artists([folder], ids, sturms=False) or demo_artists()
@@ -348,7 +345,7 @@ def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict
     if artists is None and ids.map(is_gtzans).all():
         try:
             artists = find_artists([folder], ids, fetch_index())
-        except DatasetError as error:
+        except CourseError as error:
             warnings.warn(f"the artists are unknown: {error}", stacklevel=4)
     return artists or {}
 

@@ -542,7 +542,7 @@ def _train_together(
     pooling: layers.MaxPooling1D | None = None,
 ) -> keras.KerasTensor:
     """Send a tensor of shape (batch, length, channels) through a block, in a training step."""
-    from .quick import convolve, normalize_and_pool
+    from .fast import convolve, normalize_and_pool
 
     kernel, bias, gamma, beta = map(
         ops.convert_to_tensor,

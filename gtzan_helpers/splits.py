@@ -29,10 +29,6 @@ FILTERED_LISTS = {
 _LISTED = re.compile(r"(?:[^/]+/)*[^/]+\.\d{5}\.\w+")
 
 
-class SplitError(ValueError):
-    """Raised when a table cannot be divided as asked."""
-
-
 def split(
     table: pd.DataFrame,
     by: str = "artist",
@@ -79,7 +75,7 @@ def split(
 
     Raises
     ------
-    SplitError
+    ValueError
         If a column is missing, a genre has fewer groups than there are parts, an option is not for
         this way of dividing, or the fault-filtered lists are malformed or name no track of the
         table. If they name some that the table lacks, a warning says how many.
@@ -123,7 +119,7 @@ def shared_artists(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
 
     Raises
     ------
-    SplitError
+    ValueError
         If a column is missing, or `parts` are those of another table: their index differs.
 
     Notes
@@ -197,7 +193,7 @@ def folds(
 
     Raises
     ------
-    SplitError
+    ValueError
         If a column is missing, or a genre has fewer groups than there are folds.
 
     Notes
@@ -206,7 +202,7 @@ def folds(
     that leaves a fold without a genre, as `split` deals.
     """
     if n_folds < 2:
-        raise SplitError(f"n_folds={n_folds} leaves nothing to train on: ask for at least 2")
+        raise ValueError(f"n_folds={n_folds} leaves nothing to train on: ask for at least 2")
     sizes, groups = _group_sizes(table, by)
     _check_groups(sizes, n_folds, by)
     fold = _stratified_folds(sizes, n_folds, seed)
@@ -234,13 +230,13 @@ def read_list(path: str | Path) -> list[str]:
 
     Raises
     ------
-    SplitError
+    ValueError
         If the file cannot be read or is empty, or a line does not name a track or names one twice.
     """
     try:
         lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise SplitError(f"the list {path} cannot be read ({error}): check the path") from error
+        raise ValueError(f"the list {path} cannot be read ({error}): check the path") from error
     named: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
         if not line:
@@ -248,17 +244,17 @@ def read_list(path: str | Path) -> list[str]:
         track_id = PurePosixPath(line).stem
         if not _LISTED.fullmatch(line) or track_id in named:
             fault = "repeats" if track_id in named else "is not 'genre/genre.00000.wav' but"
-            raise SplitError(f"line {number} of the list {path} {fault} {line!r}: correct it")
+            raise ValueError(f"line {number} of the list {path} {fault} {line!r}: correct it")
         named[track_id] = None
     if not named:
-        raise SplitError(f"the list {path} names no tracks: is it the right file?")
+        raise ValueError(f"the list {path} names no tracks: is it the right file?")
     return list(named)
 
 
 def _shares(validation: float, test: float) -> dict[str, float]:
     """Return the share of each part that is not empty."""
     if not (validation >= 0 and test >= 0 and validation + test < 1):
-        raise SplitError(
+        raise ValueError(
             f"validation={validation} and test={test} must be shares that leave some for training"
         )
     shares = dict(zip(PARTS, (1 - validation - test, validation, test), strict=True))
@@ -268,13 +264,13 @@ def _shares(validation: float, test: float) -> dict[str, float]:
 def _refuse_options(by: str, **options: object) -> None:
     """Refuse what was given, but means nothing to this way of dividing."""
     if given := [name for name, value in options.items() if value is not None]:
-        raise SplitError(f'by="{by}" knows no {", ".join(given)}: leave it out')
+        raise ValueError(f'by="{by}" knows no {", ".join(given)}: leave it out')
 
 
 def _refuse_other_rows(table: pd.DataFrame, parts: pd.Series) -> None:
     index = parts.index if isinstance(parts, pd.Series) else table.index
     if len(parts) != len(table) or not index.equals(table.index):
-        raise SplitError(
+        raise ValueError(
             "these parts are not those of this table's rows: their indices differ; split the table "
             "as it is now, or keep the parts in a column of it"
         )
@@ -283,13 +279,13 @@ def _refuse_other_rows(table: pd.DataFrame, parts: pd.Series) -> None:
 def _require_columns(table: pd.DataFrame, columns: list[str]) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
-        raise SplitError(
+        raise ValueError(
             f"the table has no column {', '.join(missing)}: "
             "take the columns from load_tracks(), matched by track_id"
         )
     empty = [column for column in columns if table[column].isna().any()]
     if empty:
-        raise SplitError(f'column {", ".join(empty)} has missing values: use "" for unknown')
+        raise ValueError(f'column {", ".join(empty)} has missing values: use "" for unknown')
 
 
 def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np.intp]]:
@@ -299,7 +295,7 @@ def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np
     """
     together = {"slice": [], "track": ["track_id"], "artist": ["track_id", "artist"]}
     if by not in together:
-        raise SplitError(
+        raise ValueError(
             f'by="{by}" is not a way to divide rows: use "artist", "track" or "slice" '
             '(split also knows "fault-filtered")'
         )
@@ -344,13 +340,13 @@ def _recordings(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _check_groups(sizes: pd.DataFrame, n_parts: int, by: str) -> None:
     if len(sizes) == 0:
-        raise SplitError("there is nothing to divide, the table is empty: no usable track is left")
+        raise ValueError("there is nothing to divide, the table is empty: no usable track is left")
     n_groups = (sizes > 0).sum()
     scarce = n_groups[n_groups < n_parts]
     if len(scarce):
         counts = ", ".join(f"{genre} has {count}" for genre, count in scarce.items())
         way_out = 'divide by="track", ' if by == "artist" else ""
-        raise SplitError(
+        raise ValueError(
             f'every genre must be in each of {n_parts} parts, so by="{by}" needs at least '
             f"{n_parts} separate groups in every genre; {counts}: "
             f"{way_out}ask for fewer parts, or add tracks"
@@ -397,7 +393,7 @@ def _deal_all_genres(
             parts[waiting] = _deal(size[waiting], placed, shares, random)
         if all(sizes[parts == part].any().all() for part in range(len(shares))):
             return parts
-    raise SplitError(
+    raise ValueError(
         "no division was found with every genre in every part, because too many artists or "
         'recordings are in several genres: divide by="track", or ask for fewer parts'
     )
@@ -442,7 +438,7 @@ def _fault_filtered(table: pd.DataFrame, lists: str | Path | None) -> pd.Series:
 
     _require_columns(table, ["track_id"])
     if are_the_demos(table):
-        raise SplitError(
+        raise ValueError(
             "the fault-filtered lists are about GTZAN's own tracks, and these are the demo's: "
             'divide by="artist"'
         )
@@ -467,7 +463,7 @@ def _published_parts(lists: str | Path | None) -> dict[str, str]:
         path = _list_file(name, lists)
         listed = read_list(path)
         if twice := next((track_id for track_id in listed if track_id in parts), None):
-            raise SplitError(
+            raise ValueError(
                 f"the list {path} names {twice}, which is in {FILTERED_LISTS[parts[twice]]} too: "
                 "fetch the lists again"
             )
@@ -498,7 +494,7 @@ def _repaired(table: pd.DataFrame, parts: pd.Series) -> pd.Series:
 
 def _refuse_empty_parts(parts: pd.Series, who: str) -> None:
     if empty := [part for part in PARTS if not (parts == part).any()]:
-        raise SplitError(
+        raise ValueError(
             f'{who} no track of this table into {", ".join(empty)}: divide by="artist"'
         )
 

@@ -23,7 +23,9 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from gtzan_helpers import cli, doctor, downloads, exercises, outputs, plots, songs
+from gtzan_helpers import classroom, cli, downloads, outputs, plots
+from gtzan_helpers import models as room
+from gtzan_helpers.evaluation import Score
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -37,10 +39,10 @@ def networks() -> Path:
     from gtzan_helpers.networks import abdoli_cnn, dense_network
 
     numbers = {"parameters": 1.0, "epochs": 1.0, "seconds": 1.0}
-    card = pd.DataFrame.from_dict({songs.DENSE: numbers, songs.CNN: numbers}, orient="index")
+    card = pd.DataFrame.from_dict({room.DENSE: numbers, room.CNN: numbers}, orient="index")
     known = np.zeros((2, 57), np.float32)
     distances = np.ones(2, np.float32)
-    models = songs.Models(
+    models = room.Models(
         dense_network(57, 2), abdoli_cnn(44100, 2), ["a", "b"], 2.5, card, known, distances, "noise"
     )
     folder = Path(tempfile.mkdtemp(), "models")
@@ -160,7 +162,7 @@ OUTPUTS = [
         with_song(),
         classified("--png", "/dev/null", "--json", "/dev/null"),
         "said",
-        songs.CNN,
+        room.CNN,
     ),
     ("figure over notes", file_named("notes.txt", b"mine"), written(PNG), "refused", "notes.txt"),
     (
@@ -211,10 +213,12 @@ def nothing(folder: Path) -> Path:
 
 
 def without_metadata() -> list:
-    missing = doctor.metadata.PackageNotFoundError("gtzan-helpers")
+    missing = classroom.metadata.PackageNotFoundError("gtzan-helpers")
     names = ("metadata", "requires", "version")
-    with mock.patch.multiple(doctor.metadata, **{n: mock.Mock(side_effect=missing) for n in names}):
-        return doctor.look(doctor.check_python, doctor.check_dependencies)
+    with mock.patch.multiple(
+        classroom.metadata, **{n: mock.Mock(side_effect=missing) for n in names}
+    ):
+        return classroom.look(classroom.check_python, classroom.check_dependencies)
 
 
 def broken() -> None:
@@ -225,14 +229,14 @@ ENVIRONMENT = [
     (
         "backend that is not installed",
         nothing,
-        asked(doctor.start_lesson, KERAS_BACKEND="torch"),
+        asked(classroom.start_lesson, KERAS_BACKEND="torch"),
         "said",
         ("KERAS_BACKEND=torch", "set KERAS_BACKEND=jax"),
     ),
     (
         "backend that does not exist",
         nothing,
-        asked(doctor.start_keras, KERAS_BACKEND="thean0"),
+        asked(classroom.start_keras, KERAS_BACKEND="thean0"),
         "refused",
         "KERAS_BACKEND=thean0",
     ),
@@ -246,60 +250,60 @@ ENVIRONMENT = [
     (
         "platform that this machine lacks",
         nothing,
-        asked(doctor.check_keras, JAX_PLATFORMS="cuda,quantum"),
+        asked(classroom.check_keras, JAX_PLATFORMS="cuda,quantum"),
         "said",
         ("JAX_PLATFORMS=cuda,quantum", "Unset JAX_PLATFORMS"),
     ),
     (
         "flags that end the process",
         nothing,
-        asked(doctor.start_keras, XLA_FLAGS="--no_such_flag"),
+        asked(classroom.start_keras, XLA_FLAGS="--no_such_flag"),
         "refused",
         ("XLA_FLAGS=--no_such_flag", "Unset XLA_FLAGS"),
     ),
     (
         "variable that is neither true nor false",
         nothing,
-        asked(doctor.start_keras, JAX_ENABLE_X64="perhaps"),
+        asked(classroom.start_keras, JAX_ENABLE_X64="perhaps"),
         "refused",
         "JAX_ENABLE_X64",
     ),
     (
         "variables that change nothing",
         nothing,
-        asked(lambda: doctor.check_variables() == [], KERAS_BACKEND="", JAX_PLATFORMS=""),
+        asked(lambda: classroom.check_variables() == [], KERAS_BACKEND="", JAX_PLATFORMS=""),
         "fine",
     ),
     (
         "drawing on a screen that does not exist",
         nothing,
-        asked(doctor.check_figures, MPLBACKEND="crayon"),
+        asked(classroom.check_figures, MPLBACKEND="crayon"),
         "said",
         "Unset MPLBACKEND",
     ),
     (
         "cache folder that is a file",
         nothing,
-        asked(doctor.check_room, GTZAN_CACHE="HERE/file"),
+        asked(classroom.check_room, GTZAN_CACHE="HERE/file"),
         "said",
         ("/file", "GTZAN_CACHE"),
     ),
     (
         "cache folder below a file",
         nothing,
-        asked(doctor.start_lesson, GTZAN_CACHE="HERE/file/cache"),
+        asked(classroom.start_lesson, GTZAN_CACHE="HERE/file/cache"),
         "said",
         ("file/cache", "GTZAN_CACHE"),
     ),
     (
         "cache folder that nobody can make",
         nothing,
-        asked(doctor.start_lesson, GTZAN_CACHE="/proc/nope"),
+        asked(classroom.start_lesson, GTZAN_CACHE="/proc/nope"),
         "said",
         ("/proc/nope", "GTZAN_CACHE"),
     ),
     ("package that is not installed", nothing, lambda _: without_metadata(), "said", "pip install"),
-    ("library that is broken", nothing, lambda _: doctor.look(broken), "said", "libsndfile.so"),
+    ("library that is broken", nothing, lambda _: classroom.look(broken), "said", "libsndfile.so"),
 ]
 
 
@@ -316,7 +320,7 @@ def damaged(harm: Callable[[Path], object], sealed: bool = False) -> Callable[[P
         if sealed:
             about = json.loads((place / "about.json").read_text())
             about.pop("seal", None)
-            about["seal"] = songs._seal(about, place)
+            about["seal"] = room._seal(about, place)
             (place / "about.json").write_text(json.dumps(about))
         return place
 
@@ -426,7 +430,7 @@ def no_hint(*answers: object) -> Callable[[object], bool]:
         yield from answers
         yield True, "a hint"
 
-    return lambda _: exercises.check_answer(checks) == 1
+    return lambda _: classroom.check_answer(checks) == 1
 
 
 FIGURES = [
@@ -452,7 +456,7 @@ FIGURES = [
     (
         "name of a score",
         nothing,
-        drawn(lambda name: plots.scores({name: gh.Score(0.5, 0.4, 0.6, 0.1)})),
+        drawn(lambda name: plots.scores({name: Score(0.5, 0.4, 0.6, 0.1)})),
         "fine",
     ),
     ("answer that looks like a hint", nothing, no_hint((0, "jazz"), [False, "x"]), "fine"),

@@ -13,11 +13,11 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from gtzan_helpers import cli, doctor
+from gtzan_helpers import classroom, cli
 
 
 def test_the_doctor_finds_this_machine_complete(monkeypatch):
-    monkeypatch.setattr(doctor, "LESSON_MEMORY", 0)  # others may use the memory just now
+    monkeypatch.setattr(classroom, "LESSON_MEMORY", 0)  # others may use the memory just now
     result = CliRunner().invoke(cli.main, ["doctor"])
     assert result.exit_code == 0, result.output
     assert "!!" not in result.output
@@ -27,7 +27,7 @@ def test_the_doctor_finds_this_machine_complete(monkeypatch):
 
 def test_the_doctor_names_what_is_missing_or_too_old_and_the_cure(monkeypatch):
     needs = ["no-such-package>=1.2", "numpy>=99", 'never>=1; extra == "test"']
-    monkeypatch.setattr(doctor.metadata, "requires", lambda package: needs)
+    monkeypatch.setattr(classroom.metadata, "requires", lambda package: needs)
     result = CliRunner().invoke(cli.main, ["doctor"])
     assert result.exit_code == 1
     assert "!!  no-such-package is missing\n" in result.output
@@ -37,34 +37,34 @@ def test_the_doctor_names_what_is_missing_or_too_old_and_the_cure(monkeypatch):
 
 
 def test_the_doctor_says_when_memory_or_disk_do_not_suffice(monkeypatch):
-    monkeypatch.setattr(doctor, "LESSON_MEMORY", 1e6)
-    monkeypatch.setattr(doctor, "LESSON_DISK", 1e9)
-    memory, disk = doctor.check_room()
+    monkeypatch.setattr(classroom, "LESSON_MEMORY", 1e6)
+    monkeypatch.setattr(classroom, "LESSON_DISK", 1e9)
+    memory, disk = classroom.check_room()
     assert "close other programs" in memory.cure and "GTZAN_CACHE" in disk.cure
 
 
 def test_the_doctor_says_what_decodes_the_sounds(monkeypatch):
-    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
-    own, others = doctor.check_audio()
+    monkeypatch.setattr(classroom.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(classroom.shutil, "which", lambda name: None)
+    own, others = classroom.check_audio()
     assert "FLAC" in own.found and "MP3" in own.found
     assert "install ffmpeg" in others.found and not others.cure
     monkeypatch.setattr("soundfile.available_formats", lambda: {"WAV": "", "AU": "", "FLAC": ""})
-    assert "OGG and MP3 cannot be read" in doctor.check_audio()[0].cure
+    assert "OGG and MP3 cannot be read" in classroom.check_audio()[0].cure
 
 
 def test_the_doctor_mentions_a_gpu_that_is_not_used(monkeypatch):
-    monkeypatch.setattr(doctor, "_tried", lambda program: ("jax on cpu:0", ""))
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-    keras, gpu = doctor.check_keras()
+    monkeypatch.setattr(classroom, "_tried", lambda program: ("jax on cpu:0", ""))
+    monkeypatch.setattr(classroom.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    keras, gpu = classroom.check_keras()
     assert "computes with" in keras.found and "does not use" in gpu.found and not gpu.cure
 
 
 def test_a_lesson_begins_with_what_is_wrong_and_else_without_a_word(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "LESSON_MEMORY", 0)
+    monkeypatch.setattr(classroom, "LESSON_MEMORY", 0)
     gh.start_lesson()
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(doctor.metadata, "requires", lambda package: ["numpy>=99"])
+    monkeypatch.setattr(classroom.metadata, "requires", lambda package: ["numpy>=99"])
     gh.start_lesson()
     told = capsys.readouterr().out
     assert "does not fit >=99" in told and 'pip install --upgrade "numpy>=99"' in told

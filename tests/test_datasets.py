@@ -12,11 +12,11 @@ import soundfile as sf
 from gtzan_helpers.cache import cache_folder
 from gtzan_helpers.datasets import (
     GENRES,
-    DatasetError,
     describe_source,
     load_tracks,
     read_index,
 )
+from gtzan_helpers.errors import CourseError
 
 RATE = 22050
 COLUMNS = [
@@ -174,30 +174,30 @@ def test_broken_files_are_listed_with_their_problem(tmp_path):
 
 def test_a_path_that_is_not_there_is_named(tmp_path, monkeypatch):
     missing = tmp_path / "nowhere"
-    with pytest.raises(DatasetError, match="nowhere does not exist: give 'demo'") as error:
+    with pytest.raises(CourseError, match="nowhere does not exist: give 'demo'") as error:
         load_tracks(missing)
     assert "GTZAN_DATA" not in str(error.value)
     monkeypatch.setenv("GTZAN_DATA", str(missing))
-    with pytest.raises(DatasetError, match=r"\(GTZAN_DATA is set to .*nowhere\)"):
+    with pytest.raises(CourseError, match=r"\(GTZAN_DATA is set to .*nowhere\)"):
         load_tracks()
 
 
 def test_a_folder_without_audio_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no music")
-    with pytest.raises(DatasetError, match="holds no audio files: point to a folder"):
+    with pytest.raises(CourseError, match="holds no audio files: point to a folder"):
         load_tracks(tmp_path)
 
 
 def test_tracks_outside_genre_folders_are_refused(tmp_path):
     write_track(tmp_path / "blues.00000.wav")
-    with pytest.raises(DatasetError, match=r"holds blues\.00000\.wav outside any genre folder"):
+    with pytest.raises(CourseError, match=r"holds blues\.00000\.wav outside any genre folder"):
         load_tracks(tmp_path)
 
 
 def test_genres_in_two_places_are_refused(tmp_path):
     write_gtzan(tmp_path / "genres")
     write_gtzan(tmp_path / "genres_original")
-    with pytest.raises(DatasetError, match="more than one place"):
+    with pytest.raises(CourseError, match="more than one place"):
         load_tracks(tmp_path)
 
 
@@ -214,13 +214,13 @@ def test_an_empty_genre_folder_is_named(tmp_path, content):
 def test_one_track_in_two_files_is_refused(tmp_path):
     write_gtzan(tmp_path)
     write_track(tmp_path / "jazz" / "jazz.00001.au")
-    with pytest.raises(DatasetError, match=r"are both track jazz\.00001: keep one"):
+    with pytest.raises(CourseError, match=r"are both track jazz\.00001: keep one"):
         load_tracks(tmp_path)
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     write_track(tmp_path / "song.wav")
-    with pytest.raises(DatasetError, match="neither a folder nor a tar or zip archive"):
+    with pytest.raises(CourseError, match="neither a folder nor a tar or zip archive"):
         load_tracks(tmp_path / "song.wav")
 
 
@@ -265,7 +265,7 @@ def test_artists_of_own_tracks_come_from_a_table_or_index(tmp_path):
 def test_a_table_without_artists_is_refused(tmp_path):
     write_gtzan(tmp_path)
     (tmp_path / "tracks.csv").write_text("id,name\n1,a\n")
-    with pytest.raises(DatasetError, match="needs the columns track_id and artist"):
+    with pytest.raises(CourseError, match="needs the columns track_id and artist"):
         load_tracks(tmp_path)
 
 
@@ -306,16 +306,16 @@ def test_an_index_may_come_from_any_system(tmp_path, end, encoding):
 )
 def test_a_malformed_line_of_an_index_is_named(tmp_path, line, message):
     (tmp_path / "index.txt").write_text(INDEX + line + "\n", encoding="utf-8")
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(CourseError, match=message):
         read_index(tmp_path / "index.txt")
 
 
 @pytest.mark.parametrize("content", [b"", b"## only comments\n", b"\xff\xfe\x00\xd8"])
 def test_a_file_that_is_no_index_is_refused(tmp_path, content):
     (tmp_path / "index.txt").write_bytes(content)
-    with pytest.raises(DatasetError, match=r"lists no tracks|cannot be read"):
+    with pytest.raises(CourseError, match=r"lists no tracks|cannot be read"):
         read_index(tmp_path / "index.txt")
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(CourseError, match="cannot be read"):
         read_index(tmp_path / "other.txt")
 
 

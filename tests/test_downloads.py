@@ -19,8 +19,9 @@ import soundfile as sf
 
 from gtzan_helpers import downloads
 from gtzan_helpers.cache import cache_folder
-from gtzan_helpers.datasets import DatasetError, load_tracks
+from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.downloads import Collection, fetch_index, fetch_sturm, fetch_tracks
+from gtzan_helpers.errors import CourseError
 
 INDEX = b"## index\r\nblues.00000.wav ::: Etta Example ::: Song\r\n"
 
@@ -190,7 +191,7 @@ def test_when_every_source_fails_the_error_says_why_and_what_to_do(server, offer
         ("/page.tgz", None),
         ("/changed.tgz", None),
     )
-    with pytest.raises(DatasetError) as error:
+    with pytest.raises(CourseError) as error:
         load_tracks("mini")
     message = str(error.value)
     for reason in (
@@ -211,7 +212,7 @@ def test_a_server_that_is_not_there_is_named(server, offer):
     offer({}, ("/a.tgz", None))
     server.shutdown()
     server.server_close()
-    with pytest.raises(DatasetError, match=r"a\.tgz \(no connection\)"):
+    with pytest.raises(CourseError, match=r"a\.tgz \(no connection\)"):
         fetch_tracks("mini")
 
 
@@ -225,7 +226,7 @@ def test_a_server_that_is_not_there_is_named(server, offer):
 def test_a_server_that_stalls_is_given_up(server, offer, monkeypatch, path, reason):
     monkeypatch.setattr(downloads, "TIMEOUT_SECONDS", 0.5)
     offer({"a.tgz": ARCHIVE}, (path, None))
-    with pytest.raises(DatasetError) as error:
+    with pytest.raises(CourseError) as error:
         fetch_tracks("mini")
     assert f"{path} ({reason})" in str(error.value)
     assert nothing_is_left()
@@ -268,7 +269,7 @@ def test_a_wrong_archive_saved_by_hand_is_named_and_kept(server, offer, content,
     offer({"a.tgz": ARCHIVE}, ("/a.tgz", sha256(b"something else") if whole else None), **kinds)
     by_hand = cache_folder() / "mini.tar.gz"
     by_hand.write_bytes(content)
-    with pytest.raises(DatasetError, match=reason) as error:
+    with pytest.raises(CourseError, match=reason) as error:
         load_tracks("mini")
     assert str(error.value).startswith(f"{by_hand} cannot be used: ")
     assert f"Save it again from {server.url}/a.tgz, or delete it to have it f" in str(error.value)
@@ -349,7 +350,7 @@ def test_sturms_index_is_fetched_once(server, offer):
 
 def test_a_changed_index_is_refused_and_what_to_do_is_said(offer):
     offer({"index.txt": b"something else"})
-    with pytest.raises(DatasetError, match=r"wrong checksum.*By hand: save that page as"):
+    with pytest.raises(CourseError, match=r"wrong checksum.*By hand: save that page as"):
         fetch_index()
     assert nothing_is_left()
 
@@ -387,7 +388,7 @@ def test_an_entry_that_would_land_outside_is_refused(tmp_path, kind, name):
     path = tmp_path / f"a.{kind}"
     entries = {**TRACKS, name: wav(0)}
     path.write_bytes(tar(entries, top="")) if kind == "tar" else write_zip(path, entries)
-    with pytest.raises(DatasetError, match=r"not safe: its entry .*evil"):
+    with pytest.raises(CourseError, match=r"not safe: its entry .*evil"):
         load_tracks(path)
     assert nothing_is_left()
     assert not list(tmp_path.parent.rglob("evil.wav"))
@@ -412,7 +413,7 @@ def test_a_link_out_of_a_tar_archive_is_not_followed(tmp_path, kind, target):
     member = tarfile.TarInfo("jazz/jazz.00001.wav")
     member.type, member.linkname = kind, target.format(outside=tmp_path / "secret.wav")
     write_tar_with(tmp_path / "a.tar", member)
-    with pytest.raises(DatasetError, match=r"a\.tar holds a link to no file.*jazz\.00001\.wav"):
+    with pytest.raises(CourseError, match=r"a\.tar holds a link to no file.*jazz\.00001\.wav"):
         load_tracks(tmp_path / "a.tar")
     assert nothing_is_left()
 
@@ -424,7 +425,7 @@ def test_a_link_to_itself_or_to_a_folder_is_refused(tmp_path, target):
         folder.type, link.type, link.linkname = tarfile.DIRTYPE, tarfile.SYMTYPE, target
         archive.addfile(folder)
         archive.addfile(link)
-    with pytest.raises(DatasetError, match=r"holds a link to no file|cannot be unpacked"):
+    with pytest.raises(CourseError, match=r"holds a link to no file|cannot be unpacked"):
         load_tracks(tmp_path / "a.tar")
     assert nothing_is_left()
 
@@ -434,7 +435,7 @@ def test_a_link_in_a_zip_archive_is_refused(tmp_path):
     link = zipfile.ZipInfo("jazz/jazz.00001.wav")
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     write_zip(tmp_path / "a.zip", {**TRACKS, link: str(tmp_path / "secret.wav")})
-    with pytest.raises(DatasetError, match=r"a\.zip holds a link to no file.*jazz\.00001\.wav"):
+    with pytest.raises(CourseError, match=r"a\.zip holds a link to no file.*jazz\.00001\.wav"):
         load_tracks(tmp_path / "a.zip")
     assert nothing_is_left()
 
@@ -472,7 +473,7 @@ def test_an_archive_that_is_cut_short_is_refused(tmp_path, kind, share):
     path = tmp_path / f"a.{kind}"
     pack(path, kind)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(DatasetError, match=r"damaged|cut short|cannot be unpacked"):
+    with pytest.raises(CourseError, match=r"damaged|cut short|cannot be unpacked"):
         load_tracks(path)
     assert nothing_is_left()
 
@@ -484,7 +485,7 @@ def test_a_damaged_archive_is_refused(tmp_path, kind):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 10] = bytes(10)
     path.write_bytes(data)
-    with pytest.raises(DatasetError, match=rf"a\.{kind} .*(damaged|cannot be unpacked)"):
+    with pytest.raises(CourseError, match=rf"a\.{kind} .*(damaged|cannot be unpacked)"):
         load_tracks(path)
     assert nothing_is_left()
 
@@ -494,7 +495,7 @@ def test_a_broken_header_is_not_taken_for_the_end_of_an_archive(tmp_path):
     data = bytearray((tmp_path / "a.tar").read_bytes())
     data[data.index(b"jazz/jazz.00000.wav")] = 0x20
     (tmp_path / "a.tar").write_bytes(data)
-    with pytest.raises(DatasetError, match=r"a\.tar is damaged .*header.*: fetch it again"):
+    with pytest.raises(CourseError, match=r"a\.tar is damaged .*header.*: fetch it again"):
         load_tracks(tmp_path / "a.tar")
     assert nothing_is_left()
 
@@ -512,7 +513,7 @@ def pack(path, kind):
 
 def test_an_archive_without_audio_is_refused(tmp_path):
     write_zip(tmp_path / "a.zip", {"features_30_sec.csv": b"a,b\n"})
-    with pytest.raises(DatasetError, match="holds no audio files: is it the right archive"):
+    with pytest.raises(CourseError, match="holds no audio files: is it the right archive"):
         load_tracks(tmp_path / "a.zip")
     assert nothing_is_left()
 

@@ -19,10 +19,10 @@ from benchmarks.features import written_out
 from gtzan_helpers import features as room
 from gtzan_helpers.audio import read_audio
 from gtzan_helpers.datasets import load_tracks
+from gtzan_helpers.errors import CourseError
 from gtzan_helpers.features import (
     FEATURE_COLUMNS,
     FEATURE_NAMES,
-    FeatureError,
     extract_features,
     load_features,
     read_features,
@@ -210,7 +210,7 @@ assert before and compiled() == before
 
 
 def test_if_no_track_can_be_measured_that_is_an_error(tracks):
-    with pytest.warns(UserWarning), pytest.raises(FeatureError, match="no track"):
+    with pytest.warns(UserWarning), pytest.raises(CourseError, match="no track"):
         extract_features(tracks[tracks["genre"] == "jazz"])
 
 
@@ -387,7 +387,7 @@ def test_columns_may_stand_in_any_order(table, tmp_path):
 def test_a_table_that_cannot_be_trusted_is_refused_by_column(table, tmp_path, spoil, reason):
     path = tmp_path / "features.csv"
     write_features(spoil(table), path)
-    with pytest.raises(FeatureError, match=rf"features\.csv.*{reason}.*extract_features"):
+    with pytest.raises(CourseError, match=rf"features\.csv.*{reason}.*extract_features"):
         read_features(path)
 
 
@@ -396,7 +396,7 @@ def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content):
     path = tmp_path / "features.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(FeatureError, match=r"features\.csv"):
+    with pytest.raises(CourseError, match=r"features\.csv"):
         read_features(path)
 
 

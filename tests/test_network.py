@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import gtzan_helpers as gh
+from gtzan_helpers.datasets import read_index
 
 pytestmark = pytest.mark.network
 
@@ -15,7 +16,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def test_sturms_index_names_the_artists_of_gtzan():
-    index = gh.read_index(gh.fetch_index())
+    index = read_index(gh.fetch_index())
     assert len(index) == 1000
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 import gtzan_helpers as gh
 from gtzan_helpers import plots
+from gtzan_helpers.evaluation import Score
 
 TONE = np.sin(np.linspace(0, 2 * np.pi * 440, 22050)).astype(np.float32) * 0.5
 HISTORY = pd.DataFrame(
@@ -70,7 +71,7 @@ def test_tracks_by_artist_counts_known_artists() -> None:
 
 
 def test_scores_say_accuracy_interval_and_baseline() -> None:
-    score = gh.Score(0.5, 0.4, 0.6, 0.1)
+    score = Score(0.5, 0.4, 0.6, 0.1)
     text = spoken(plots.scores({"network": score}, title="One score"))
     assert text == (
         "One score. Points with intervals: network 0.50 [0.40, 0.60]; majority baseline 0.10."

@@ -7,18 +7,17 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtzan_helpers.datasets import DatasetError, load_tracks, read_index
+from gtzan_helpers.datasets import load_tracks, read_index
+from gtzan_helpers.errors import CourseError
 from gtzan_helpers.features import (
     FEATURE_COLUMNS,
     FEATURE_NAMES,
-    FeatureError,
     load_features,
     read_features,
     track_ids,
     write_features,
 )
 from gtzan_helpers.splits import (
-    SplitError,
     folds,
     read_list,
     shared_artists,
@@ -299,20 +298,20 @@ def test_absent_tracks_of_the_lists_are_counted_in_a_warning(gtzan, real_data):
 def test_odd_lines_of_a_list_are_named(tmp_path, lines, reason):
     path = tmp_path / "train_filtered.txt"
     path.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(SplitError, match=reason) as error:
+    with pytest.raises(CourseError, match=reason) as error:
         read_list(path)
     assert str(path) in str(error.value)
 
 
 def test_a_missing_list_is_named(tmp_path, small):
-    with pytest.raises(SplitError, match=r"train_filtered\.txt cannot be read"):
+    with pytest.raises(CourseError, match=r"train_filtered\.txt cannot be read"):
         split(small, by="fault-filtered", lists=tmp_path)
 
 
 def test_a_track_in_two_lists_is_refused(tmp_path, small):
     line = ["rock/rock.00001.wav"]
     write_lists(tmp_path, train=line, valid=["rock/rock.00002.wav"], test=line)
-    with pytest.raises(SplitError, match=r"names rock.00001, which is in train_filtered.txt too"):
+    with pytest.raises(CourseError, match=r"names rock.00001, which is in train_filtered.txt too"):
         split(small, by="fault-filtered", lists=tmp_path)
 
 
@@ -327,12 +326,12 @@ def test_a_track_split_shows_which_artists_it_shares(small):
 
 def test_the_fault_filtered_lists_are_not_for_the_demo():
     tracks = make_tracks({"blues": [3]}).assign(source="demo")
-    with pytest.raises(SplitError, match="about GTZAN's own tracks"):
+    with pytest.raises(CourseError, match="about GTZAN's own tracks"):
         split(tracks, by="fault-filtered")
 
 
 def test_lists_that_name_none_of_the_tracks_are_refused(small, real_data):
-    with pytest.raises(SplitError, match="no track of this table into train"):
+    with pytest.raises(CourseError, match="no track of this table into train"):
         split(small, by="fault-filtered", lists=real_data / "sturm")
 
 
@@ -341,10 +340,10 @@ def test_lists_that_name_none_of_the_tracks_are_refused(small, real_data):
 
 def test_a_genre_with_too_few_artists_is_named_with_the_way_out():
     tracks = make_tracks({"blues": [4, 4], "jazz": [9], "rock": [3, 3, 3]})
-    with pytest.raises(SplitError, match=r'blues has 2, jazz has 1.*by="track"'):
+    with pytest.raises(CourseError, match=r'blues has 2, jazz has 1.*by="track"'):
         split(tracks, by="artist")
     assert (shares(tracks, split(tracks, by="track")) > 0).all(axis=None)
-    with pytest.raises(SplitError, match=r"5 parts.*jazz has 1"):
+    with pytest.raises(CourseError, match=r"5 parts.*jazz has 1"):
         folds(tracks, by="artist")
 
 
@@ -352,35 +351,35 @@ def test_genres_that_share_their_artists_are_divided_if_that_is_possible():
     tracks = make_tracks({"metal": [1] * 3, "pop": [1] * 3, "rock": [1] * 3})
     assert (shares(tracks, split(tracks.assign(artist=[*"abcabcabc"]))) > 0).all(axis=None)
     # With a and b on two sides, c and d must both be on the third, which leaves e for two.
-    with pytest.raises(SplitError, match="no division was found"):
+    with pytest.raises(CourseError, match="no division was found"):
         split(tracks.assign(artist=[*"abccdeabd"]))
 
 
 @pytest.mark.parametrize("by", ["slice", "track", "artist"])
 def test_missing_columns_are_named(by):
-    with pytest.raises(SplitError, match="no column genre"):
+    with pytest.raises(CourseError, match="no column genre"):
         split(pd.DataFrame({"track_id": ["a"], "artist": ["b"]}), by=by)
 
 
 def test_missing_values_are_refused(small):
     small.loc[3, "artist"] = None
-    with pytest.raises(SplitError, match="artist has missing values"):
+    with pytest.raises(CourseError, match="artist has missing values"):
         split(small)
 
 
 def test_an_unknown_way_is_refused_with_the_known_ones(small):
-    with pytest.raises(SplitError, match=r'by="album".*"artist", "track" or "slice"'):
+    with pytest.raises(CourseError, match=r'by="album".*"artist", "track" or "slice"'):
         split(small, by="album")
 
 
 def test_an_empty_table_is_refused(small):
-    with pytest.raises(SplitError, match="empty"):
+    with pytest.raises(CourseError, match="empty"):
         split(small.iloc[:0])
 
 
 @pytest.mark.parametrize("share", [-0.1, 0.8, 1.0, np.nan])
 def test_shares_that_leave_nothing_to_train_on_are_refused(small, share):
-    with pytest.raises(SplitError, match="leave some for training"):
+    with pytest.raises(CourseError, match="leave some for training"):
         split(small, validation=0.2, test=share)
 
 
@@ -454,7 +453,7 @@ def test_folds_depend_on_the_seed_alone(small):
 
 
 def test_one_fold_is_refused(small):
-    with pytest.raises(SplitError, match="nothing to train on"):
+    with pytest.raises(CourseError, match="nothing to train on"):
         folds(small, n_folds=1)
 
 
@@ -529,7 +528,7 @@ def test_whatever_files_are_called_nothing_stands_on_two_sides(files, seed, by, 
             assert len(train) + len(test) == len(tracks)
             names = np.where(np.isin(np.arange(len(tracks)), test), "test", "train")
             sides.append(pd.Series(names, tracks.index))
-    except (SplitError, FeatureError, DatasetError) as reason:
+    except CourseError as reason:
         assert "\n" not in str(reason)
         return
     for parts in sides:
@@ -541,7 +540,7 @@ def test_whatever_files_are_called_nothing_stands_on_two_sides(files, seed, by, 
 def test_parts_of_other_rows_are_refused(small):
     parts = split(small)
     for other in (small.iloc[::-1], small.iloc[:-1], small.set_index("track_id", drop=False)):
-        with pytest.raises(SplitError, match="not those of this table"):
+        with pytest.raises(CourseError, match="not those of this table"):
             shared_artists(other, parts)
 
 
@@ -556,7 +555,7 @@ def test_parts_of_other_rows_are_refused(small):
     ],
 )
 def test_an_option_that_means_nothing_is_refused(small, by, options, name):
-    with pytest.raises(SplitError, match=f'by="{by}" knows no {name}: leave'):
+    with pytest.raises(CourseError, match=f'by="{by}" knows no {name}: leave'):
         split(small, by=by, **options)
 
 
@@ -575,5 +574,5 @@ def test_the_demo_is_never_taken_for_gtzan(tmp_path, lost):
     write_lists(tmp_path, **{name: [f"rock/rock.0000{i}.wav"] for i, name in enumerate(LISTS)})
     tracks = load_tracks("demo").drop(columns=lost)
     for table in (tracks, tracks.merge(pd.DataFrame({"genre": ["rock"]})), tracks.tail(20)):
-        with pytest.raises(SplitError, match="these are the demo's"):
+        with pytest.raises(CourseError, match="these are the demo's"):
             split(table, by="fault-filtered", lists=tmp_path)

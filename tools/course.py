@@ -86,7 +86,7 @@ def describe_data() -> None:
 
     try:
         tracks = gh.load_tracks()
-    except gh.DatasetError as error:
+    except gh.CourseError as error:
         sys.exit(f"{error}")
     click.echo(gh.describe_source(tracks))
     for track in tracks[tracks["problem"] != ""].itertuples():

@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 import gtzan_helpers as gh
-from gtzan_helpers import songs
+from gtzan_helpers import models as room
 from gtzan_helpers.cache import kept
-from gtzan_helpers.songs import CNN, DENSE, Models
+from gtzan_helpers.models import CNN, DENSE, Models
 
 RATE = 22050
 
@@ -68,7 +68,7 @@ def test_kept_networks_that_cannot_be_loaded_are_trained_and_kept_again(
     trained: tuple[pd.DataFrame, pd.Series, Models],
 ) -> None:
     tracks, parts, models = trained
-    cnn = kept(f"models/{songs._fingerprint(tracks, parts, 1, 0)}") / "cnn.keras"
+    cnn = kept(f"models/{room._fingerprint(tracks, parts, 1, 0)}") / "cnn.keras"
     whole = cnn.stat().st_size
     cnn.write_bytes(cnn.read_bytes()[:1000])
     assert gh.train_models(tracks, parts, epochs=1).genres == models.genres
@@ -82,7 +82,7 @@ def test_networks_that_cannot_be_kept_are_returned_all_the_same(
 ) -> None:
     tracks, parts, models = trained
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(songs, "kept", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr(room, "kept", lambda name: tmp_path / "file" / name)
     with pytest.warns(UserWarning, match="cannot be saved in .*file"):
         assert gh.train_models(tracks, parts, epochs=1).genres == models.genres
 
@@ -128,7 +128,7 @@ def test_models_made_with_another_librosa_are_loaded_with_a_warning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(songs, "metadata", SimpleNamespace(version=lambda name: "0.1.0"))
+    monkeypatch.setattr(room, "metadata", SimpleNamespace(version=lambda name: "0.1.0"))
     gh.save_models(trained[2], tmp_path / "models")
     monkeypatch.undo()
     with pytest.warns(UserWarning, match=r"made with keras 0\.1\.0 .*, librosa 0\.1\.0"):

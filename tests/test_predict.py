@@ -16,8 +16,8 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from gtzan_helpers import cli, listening
-from gtzan_helpers.songs import CNN, DENSE, Models
+from gtzan_helpers import cli, predict
+from gtzan_helpers.models import CNN, DENSE, Models
 
 GENRES = ["calm", "loud"]
 RATE = 22050
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_song_is_refused_in_one_line(
     write: Callable[[Path], None],
     reason: str,
 ) -> None:
-    monkeypatch.setattr(listening, "tqdm", lambda pieces, *_, **__: pieces)
+    monkeypatch.setattr(predict, "tqdm", lambda pieces, *_, **__: pieces)
     write(tmp_path / name)
     with pytest.raises(gh.AudioError) as caught:
         gh.classify_song(tmp_path / name, models)
@@ -208,7 +208,7 @@ print(*peaks[1:], *(len(table) for table in heard.probabilities.values()))
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     short, long, n_windows, n_slices = map(int, run.stdout.split())
     assert long - short < 200e6  # held whole, they would take 0.8 and 0.4 GB
-    assert n_windows == listening.MOST_WINDOWS
+    assert n_windows == predict.MOST_WINDOWS
     assert n_slices == 1800
 
 
@@ -218,7 +218,7 @@ def test_music_like_the_training_tracks_is_usual_and_other_sound_is_not(
     song = write_song(tmp_path / "song.wav", 10)
     features = gh.track_features(gh.read_audio(song))
     row = np.array([[features[name] for name in gh.FEATURE_NAMES]], dtype=np.float32)
-    known = listening.scaled_features(models.dense, row)
+    known = predict.scaled_features(models.dense, row)
     near = gh.classify_song(song, models._replace(known=known))
     far = gh.classify_song(song, models._replace(known=known + 10))
     assert near.strangeness == 0
@@ -231,7 +231,9 @@ def test_an_unsure_answer_is_called_unsure() -> None:
     starts = pd.Index([0.0], name="start")
     unsure = pd.DataFrame([[0.4, 0.3, 0.3]], starts, ["calm", "loud", "odd"])
     sure = pd.DataFrame([[0.9, 0.1, 0.0]], starts, ["calm", "loud", "odd"])
-    lines = gh.Heard(Path("song.wav"), 2.0, {DENSE: unsure, CNN: sure}, 1.0, 0.4).verdicts()
+    lines = predict.Prediction(
+        Path("song.wav"), 2.0, {DENSE: unsure, CNN: sure}, 1.0, 0.4
+    ).verdicts()
     assert lines[0] == (
         "dense network: calm 40%, loud 30%, odd 30% (no genre reaches one half: it is unsure)"
     )

@@ -10,8 +10,8 @@ import scipy.signal
 import soundfile as sf
 
 from gtzan_helpers.audio import decode
+from gtzan_helpers.copies import landmarks, same_recordings
 from gtzan_helpers.datasets import DEMO
-from gtzan_helpers.fingerprints import landmarks, same_recordings
 
 RATE = 22050
 

@@ -30,8 +30,7 @@ from .audio import (
     read_header,
 )
 from .features import FEATURE_NAMES, track_features
-from .slices import cut
-from .songs import (
+from .models import (
     CNN,
     DENSE,
     SAMPLE_RATE,
@@ -40,6 +39,7 @@ from .songs import (
     nearest_distances,
     scaled_features,
 )
+from .slices import cut
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -53,7 +53,7 @@ UNLIKE, UNSURE = 0.95, 0.5
 
 
 @dataclass(frozen=True, repr=False)
-class Heard:
+class Prediction:
     """What both networks said of a song. In a notebook it is shown as a figure above a player.
 
     Attributes
@@ -148,7 +148,7 @@ class Heard:
         return figure + player(excerpt, SAMPLE_RATE, label).data + lines
 
 
-def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) -> Heard:
+def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) -> Prediction:
     """Ask both networks for the genre of a song, from its beginning to its end.
 
     The CNN hears slices of 2 seconds; the dense network gets the features of windows as long as
@@ -165,7 +165,7 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
 
     Returns
     -------
-    Heard
+    Prediction
 
     Raises
     ------
@@ -200,7 +200,7 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
         DENSE: pd.DataFrame(dense, features.index, models.genres),
         CNN: slices.set_axis(models.genres, axis="columns"),
     }
-    return Heard(Path(path), seconds, tables, distance, strangeness)
+    return Prediction(Path(path), seconds, tables, distance, strangeness)
 
 
 def choose_song(models: Models) -> ipywidgets.Widget:
