@@ -11,7 +11,8 @@ import click
 import pandas as pd
 import soundfile as sf
 
-from gtzan_helpers.datasets import check_tracks, load_tracks
+from gtzan_helpers.datasets import load_tracks
+from gtzan_helpers.faults import check_tracks
 
 from .features import empty_cache
 

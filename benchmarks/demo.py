@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.evaluation import Score, accuracy_interval
+from gtzan_helpers.faults import usable
 from gtzan_helpers.features import FEATURE_NAMES, extract_features, read_features
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import PARTS, folds, split

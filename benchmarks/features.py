@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers.audio import read_audio
-from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.datasets import load_tracks
+from gtzan_helpers.faults import usable
 from gtzan_helpers.features import FEATURE_NAMES, extract_features, track_features
 
 

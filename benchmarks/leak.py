@@ -13,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from gtzan_helpers.datasets import fetch_index, read_index
+from gtzan_helpers.downloads import fetch_index
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import Score, accuracy_interval
 from gtzan_helpers.features import FEATURE_NAMES, read_features, track_ids
-from gtzan_helpers.splits import PARTS, folds, read_list, split
+from gtzan_helpers.lists import fault_filtered, read_index, read_list
+from gtzan_helpers.splits import PARTS, folds
 
 if TYPE_CHECKING:
     import keras
@@ -220,7 +221,7 @@ def _divisions(tracks: pd.DataFrame, lists: str | Path | None) -> dict[str, Divi
         divisions["stratified"] = _published(parts)
     try:
         for name, repaired in (("fault-filtered", False), ("fault-filtered, repaired", True)):
-            parts = split(tracks, by="fault-filtered", lists=lists, repaired=repaired)
+            parts = fault_filtered(tracks, lists=lists, repaired=repaired)
             divisions[name] = _published(parts)
     except CourseError as error:
         click.echo(f"without the fault-filtered split: {error}", err=True)

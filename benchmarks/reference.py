@@ -12,9 +12,11 @@ import click
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import accuracy_interval, vote
+from gtzan_helpers.faults import usable
+from gtzan_helpers.lists import fault_filtered
 from gtzan_helpers.outputs import write_output
 from gtzan_helpers.splits import split, strictest_split
 
@@ -91,7 +93,7 @@ def divide(
     """Return the name of the strictest split that the tracks allow, and the part of each track."""
     of_gtzan = tracks["track_id"].str.fullmatch(r"[a-z]+\.000\d\d").sum()
     if of_gtzan >= FEWEST_OF_GTZAN:
-        return FAULT_FILTERED, split(tracks, by="fault-filtered", lists=lists, repaired=True)
+        return FAULT_FILTERED, fault_filtered(tracks, lists=lists, repaired=True)
     by = strictest_split(tracks)
     return by, split(tracks, by=by, seed=seed)
 

@@ -12,7 +12,8 @@ import pandas as pd
 import psutil
 from tqdm import tqdm
 
-from gtzan_helpers.datasets import load_tracks, usable
+from gtzan_helpers.datasets import load_tracks
+from gtzan_helpers.faults import usable
 from gtzan_helpers.slices import SliceSet
 
 from .cnn import training_time

@@ -4,62 +4,30 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from .audio import AudioError, read_header
-from .cache import cache_folder, kept
+from .copies import recordings
 from .downloads import (
     COLLECTIONS,
     fetch_index,
-    fetch_sturm,
     fetch_tracks,
     is_audio,
     is_stray,
     unpack,
 )
 from .errors import CourseError
-from .faults import check_tracks, recordings, usable
+from .lists import DEMO, GENRES, find_artists
+from .splits import connected_rows
 from .tables import (
-    connected_rows,
-    find_listed,
-    read_table,
-    read_text,
     same_spelling,
-    tell_unlisted,
     track_name,
     tracks_of_pieces,
     warn_of_genres_alike,
 )
-
-__all__ = [
-    "GENRES",
-    "cache_folder",
-    "check_tracks",
-    "describe_source",
-    "fetch_index",
-    "fetch_sturm",
-    "load_tracks",
-    "read_index",
-    "usable",
-]
-
-GENRES = [
-    "blues",
-    "classical",
-    "country",
-    "disco",
-    "hiphop",
-    "jazz",
-    "metal",
-    "pop",
-    "reggae",
-    "rock",
-]
-DEMO = Path(__file__).parent / "demo"
 
 # What folders of genre folders are called, where there are several.
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
@@ -156,75 +124,6 @@ def describe_source(tracks: pd.DataFrame) -> str:
         f"{source}: {n_tracks} usable tracks of {found}{pieces}, {_named(readable['genre'])}, "
         f"{_lengths(readable['seconds'])}. {_ABOUT.get(source, _ABOUT['folder'])}"
     )
-
-
-def are_the_demos(tracks: pd.DataFrame) -> bool:
-    """Whether there are tracks of the demo in a table, whose names look like those of GTZAN.
-
-    They are known by the source, and where a table has lost that, by their paths or artists.
-    """
-    signs = {
-        "source": lambda column: column == "demo",
-        "path": lambda column: column.astype(str).str.startswith(f"{DEMO}{os.sep}"),
-        "artist": lambda column: column.isin(set(demo_artists().values())),
-    }
-    return any(bool(sign(tracks[name]).any()) for name, sign in signs.items() if name in tracks)
-
-
-@lru_cache
-def demo_artists() -> dict[str, str]:
-    """Return the artist of each of the demo's tracks."""
-    table = _read_artists(DEMO / "tracks.csv")
-    return dict(zip(table["track_id"], table["artist"], strict=True))
-
-
-def read_index(path: str | Path) -> pd.DataFrame:
-    """Read a list of artists and titles in the form of Sturm's index of GTZAN.
-
-    Parameters
-    ----------
-    path : str or path
-        Text file with a line "file ::: artist ::: title" per track; lines that start with ## are
-        comments, and an unknown artist or title is left empty.
-
-    Returns
-    -------
-    DataFrame
-        track_id, artist and title, "" where unknown.
-
-    Raises
-    ------
-    CourseError
-        If the file is missing or empty, or a line is malformed or repeats a track.
-
-    Notes
-    -----
-    Taught in notebooks/01_explore_the_data.ipynb. Published by B. L. Sturm at
-    https://github.com/boblsturm/GTZAN.
-    """
-    path = Path(path)
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError) as error:
-        raise CourseError(f"the index {path} cannot be read ({error}): check the path") from error
-    rows: dict[str, tuple[str, str]] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("##"):
-            continue
-        fields = [field.strip() for field in line.split(":::")]
-        if len(fields) != 3 or not fields[0]:
-            raise CourseError(
-                f"line {number} of the index {path} is not 'file ::: artist ::: title' but "
-                f"{line.strip()!r}: correct it, or put ## before it"
-            )
-        track_id = track_name(fields[0])
-        if track_id in rows:
-            raise CourseError(f"line {number} of the index {path} repeats {track_id}: remove it")
-        rows[track_id] = (fields[1], fields[2])
-    if not rows:
-        raise CourseError(f"the index {path} lists no tracks: is it the right file?")
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["artist", "title"])
-    return table.rename_axis("track_id").reset_index()
 
 
 def _folder(source: str) -> Path:
@@ -399,63 +298,6 @@ def _recordings(tracks: pd.DataFrame, whole: pd.Series) -> pd.Series:
     print(f"{pieces.sum()} files are pieces of {whole[pieces].nunique()} tracks, by their names")
     groups = connected_rows(pd.DataFrame({"copy": copies, "piece": whole}))
     return whole.groupby(groups).transform("first")
-
-
-def find_artists(
-    places: Iterable[Path],
-    track_ids: pd.Series,
-    index: str | Path | None = None,
-    whole: pd.Series | None = None,
-    sturms: bool = True,
-) -> dict[str, str] | None:
-    """Return the artist of each track that is on a list of artists; None if there is no list.
-
-    Asks the index, else a tracks.csv or index.txt in one of the places, else, where tracks are
-    named like GTZAN's, Sturm's index if it was fetched before. Rows that are pieces of a track, by
-    `whole`, have its artist. Warns where the list seems to be about other tracks.
-    """
-    lists = [place / name for place in places for name in ("tracks.csv", "index.txt")]
-    if sturms and any(map(is_gtzans, track_ids)):
-        lists.append(kept("sturm/index.txt"))
-    index = index or next((path for path in lists if path.is_file()), None)
-    if index is None:
-        return None
-    table = _read_artists(Path(index)) if Path(index).suffix == ".csv" else read_index(index)
-    listed = dict(zip(table["track_id"], same_spelling(table["artist"]), strict=True))
-    whole = track_ids if whole is None else whole
-    found = find_listed([*track_ids, *whole], listed)
-    pairs = list(zip(track_ids, whole, strict=True))
-    artists = {own: found.get(own, found.get(track)) for own, track in pairs}
-    artists = {name: artist for name, artist in artists.items() if artist is not None}
-    if unlisted := tell_unlisted(artists, track_ids, listed):
-        warnings.warn(f"the list of artists {index} {unlisted}", stacklevel=3)
-    return artists
-
-
-def is_gtzans(track_id: str) -> bool:
-    """Whether a track is called like one of GTZAN's."""
-    genre, _, number = track_id.partition(".")
-    return genre in GENRES and number[:5].isdecimal() and number[5:6] in ("", ".")
-
-
-def _read_artists(path: Path) -> pd.DataFrame:
-    try:
-        table, _ = read_table(path)  # as text: there is a band called NA
-    except (OSError, ValueError) as error:
-        raise CourseError(f"the list of artists {path} cannot be read: {error}") from error
-    if not {"track_id", "artist"} <= set(table.columns):
-        raise CourseError(
-            f"the list of artists {path} needs the columns track_id and artist, but has "
-            f"{', '.join(table.columns[:9])}: rename its columns, or move the file away"
-        )
-    names, artists = table["track_id"].map(track_name), same_spelling(table["artist"])
-    table = pd.DataFrame({"track_id": names, "artist": artists}).drop_duplicates(ignore_index=True)
-    if (twice := table["track_id"].duplicated()).any():
-        raise CourseError(
-            f"the list of artists {path} names two artists for {table['track_id'][twice].iloc[0]}: "
-            "keep one of them"
-        )
-    return table
 
 
 def _named(genres: pd.Series) -> str:

@@ -6,8 +6,7 @@ Taught in notebooks/01_explore_the_data.ipynb.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,11 @@ from .audio import (
     FAR_BEYOND,
     FRAME_SECONDS,
     LONGEST_SECONDS,
-    AudioError,
     beyond_full_scale,
     mix,
     naming,
     printable,
     read_blocks,
-    read_header,
 )
 from .copies import Landmarks, landmarks, same_recordings
 from .workers import measured
@@ -52,8 +49,6 @@ MOST_NAMED, FEW_NAMED = 12, 3
 # GTZAN's lengths differ by 2 %. Lengths are only held against each other where nine in ten agree.
 LENGTH_TOLERANCE = 0.1
 COMMON_SHARE = 0.9
-# Hardly two recordings begin alike for so long, unless they begin with silence.
-BEGINNING_SECONDS = 1.0
 
 _VERSION = 3  # of the measurements below: a higher one makes older caches count no more
 
@@ -167,63 +162,6 @@ def need_sound(tracks: pd.DataFrame) -> None:
             "these tracks come from a feature file and have no sound: take tracks from "
             "load_tracks, with the path of a folder that holds their files"
         )
-
-
-def recordings(tracks: pd.DataFrame) -> pd.Series:
-    """Name the recording of each row: the first track that has exactly the same samples.
-
-    Parameters
-    ----------
-    tracks : DataFrame
-        As from `load_tracks`, or any table with the columns track_id and path; a track may have
-        many rows, as in a table of slices.
-
-    Returns
-    -------
-    Series, named "recording", with the index of `tracks`
-        The least track_id among the tracks whose files decode to the same samples: a track's own
-        where it has no copy, or cannot be read.
-
-    Notes
-    -----
-    Hardly anything has to be decoded: only files of one length and rate can be equal, and nearly
-    all of those already differ in their first second.
-    """
-    rows = list(zip(tracks["track_id"], tracks["path"], strict=True))
-    alike = [sorted(set(rows), key=lambda row: row[0])]
-    for look in (read_header, _beginning, _whole):
-        alike = [part for group in alike for part in _parts(group, look)]
-    firsts = {row: group[0][0] for group in alike for row in group}
-    own_names = [firsts.get(row, row[0]) for row in rows]
-    return pd.Series(own_names, tracks.index, tracks["track_id"].dtype, name="recording")
-
-
-def _parts(
-    rows: list[tuple[str, Any]], look: Callable[[Path], Hashable]
-) -> list[list[tuple[str, Any]]]:
-    """Divide tracks by how their files look, and drop those like no other or unreadable."""
-    parts: dict[Hashable, list[tuple[str, Any]]] = {}
-    for row in rows:
-        path = Path(str(row[1]))
-        with suppress(AudioError), naming(path):
-            parts.setdefault(look(path), []).append(row)
-    return [part for part in parts.values() if len(part) > 1]
-
-
-def _beginning(path: Path) -> str:
-    # Not the middle: in some formats, samples are not the same where one begins to read there.
-    return _hash(path, BEGINNING_SECONDS)
-
-
-def _whole(path: Path) -> str:
-    return _hash(path, LONGEST_SECONDS)
-
-
-def _hash(path: Path, seconds: float) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for block in read_blocks(path, 0.0, seconds).blocks:
-        digest.update(block.data)
-    return digest.hexdigest()
 
 
 def _measure_all(tracks: pd.DataFrame) -> pd.DataFrame:

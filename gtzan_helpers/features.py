@@ -15,10 +15,15 @@ import pandas as pd
 from scipy.ndimage import median_filter
 
 from .audio import naming, read_track
+from .datasets import load_tracks
+from .downloads import fetch_index
 from .errors import CourseError
+from .faults import usable
+from .lists import demo_artists, find_artists, is_gtzans
 from .outputs import write_output
 from .slices import cut
-from .tables import connected_rows, read_table, track_name, tracks_of_pieces, warn_of_genres_alike
+from .splits import connected_rows
+from .tables import read_table, track_name, tracks_of_pieces, warn_of_genres_alike
 from .workers import measured
 
 FRAME_LENGTH = 2048
@@ -191,8 +196,6 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
     -----
     Taught in notebooks/03_dense_network.ipynb.
     """
-    from .datasets import load_tracks, usable
-
     path = source or os.environ.get("GTZAN_FEATURES")
     if path:
         return _tracks_of_file(Path(path).expanduser())
@@ -337,8 +340,6 @@ def _refuse_mixed_up(path: Path, features: pd.DataFrame, ids: pd.Series) -> None
 
 def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict[str, str]:
     """Return artists from a list in the folder, or from Sturm's index, fetched if need be."""
-    from .datasets import demo_artists, fetch_index, find_artists, is_gtzans
-
     if _measured_on_the_demo(features, ids):
         return find_artists([folder], ids, sturms=False) or demo_artists()
     artists = find_artists([folder], ids)
@@ -352,8 +353,6 @@ def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict
 
 def _measured_on_the_demo(features: pd.DataFrame, ids: pd.Series) -> bool:
     """Whether these are the demo's tracks, which are called like GTZAN's, but last ten seconds."""
-    from .datasets import demo_artists
-
     seconds = features["length"].groupby(ids.to_numpy()).sum().median() / 22050
     return bool(ids.isin(demo_artists()).all() and 9 <= seconds <= 10.1)
 

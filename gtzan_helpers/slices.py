@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .audio import LONGEST_SECONDS, AudioError, naming, read_track
 from .cache import entry, keep
-from .faults import need_sound, recordings
+from .copies import recordings
+from .faults import need_sound
 from .workers import each_file
 
 if TYPE_CHECKING:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .tables import connected_rows, tracks_of_pieces
+from .tables import tracks_of_pieces
 
 PARTS = ("train", "validation", "test")
 # Two divisions whose parts are this near to the asked shares count as equally good.
 TOLERANCE = 0.05
 N_TRIES = 100
 N_ATTEMPTS = 20
-FILTERED_LISTS = {
-    "train": "train_filtered.txt",
-    "validation": "valid_filtered.txt",
-    "test": "test_filtered.txt",
-}
-
-
-# How the lists name a track; the folder may be missing.
-_LISTED = re.compile(r"(?:[^/]+/)*[^/]+\.\d{5}\.\w+")
 
 
 def split(
@@ -35,8 +23,6 @@ def split(
     seed: int | None = None,
     validation: float | None = None,
     test: float | None = None,
-    lists: str | Path | None = None,
-    repaired: bool = False,
 ) -> pd.Series:
     """Say for each row of a table whether it is for training, for validation or for the test.
 
@@ -87,11 +73,6 @@ def split(
     such deals the first is taken that is within five points of every share, or else the nearest.
     The fault-filtered lists are those of Kereliuk, Sturm and Larsen (2015).
     """
-    if by == "fault-filtered":
-        _refuse_options(by, seed=seed, validation=validation, test=test)
-        parts = _fault_filtered(table, lists)
-        return _repaired(table, parts) if repaired else parts
-    _refuse_options(by, lists=lists, repaired=repaired or None)
     seed = 0 if seed is None else seed
     shares = _shares(*(0.2 if share is None else share for share in (validation, test)))
     sizes, groups = _group_sizes(table, by)
@@ -128,7 +109,7 @@ def shared_artists(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
     """
     _require_columns(table, ["track_id", "artist"])
     _refuse_other_rows(table, parts)
-    key = _artist_keys(table["artist"])
+    key = artist_keys(table["artist"])
     # An artist is shown as the first of their tracks spells it.
     artist = table["artist"].groupby(key.to_numpy()).transform("first")
     placed = table.assign(part=np.asarray(parts), artist=artist)
@@ -160,7 +141,7 @@ def strictest_split(table: pd.DataFrame) -> str:
     """
     _require_columns(table, ["track_id", "genre", "artist"])
     tracks = table.drop_duplicates("track_id")
-    artists = _artist_keys(tracks["artist"])
+    artists = artist_keys(tracks["artist"])
     known = artists != ""
     n_artists = artists.where(known).groupby(tracks["genre"]).nunique()
     share_known = known.groupby(tracks["genre"]).mean()
@@ -215,42 +196,6 @@ def folds(
     )
 
 
-def read_list(path: str | Path) -> list[str]:
-    """Return the tracks that one of the published lists names, such as train_filtered.txt.
-
-    Parameters
-    ----------
-    path : str or path
-        Text file with a line like "blues/blues.00012.wav" for each track.
-
-    Returns
-    -------
-    list of str
-        Their track_ids: "blues.00012".
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read or is empty, or a line does not name a track or names one twice.
-    """
-    try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the list {path} cannot be read ({error}): check the path") from error
-    named: dict[str, None] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        track_id = PurePosixPath(line).stem
-        if not _LISTED.fullmatch(line) or track_id in named:
-            fault = "repeats" if track_id in named else "is not 'genre/genre.00000.wav' but"
-            raise ValueError(f"line {number} of the list {path} {fault} {line!r}: correct it")
-        named[track_id] = None
-    if not named:
-        raise ValueError(f"the list {path} names no tracks: is it the right file?")
-    return list(named)
-
-
 def _shares(validation: float, test: float) -> dict[str, float]:
     """Return the share of each part that is not empty."""
     if not (validation >= 0 and test >= 0 and validation + test < 1):
@@ -297,26 +242,26 @@ def _group_sizes(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, NDArray[np
     if by not in together:
         raise ValueError(
             f'by="{by}" is not a way to divide rows: use "artist", "track" or "slice" '
-            '(split also knows "fault-filtered")'
+            "(fault_filtered gives the published one)"
         )
     _require_columns(table, ["genre", *together[by]])
     if by == "slice":
         return pd.get_dummies(table["genre"].to_numpy(), dtype=int), np.arange(len(table))
     links = table[together[by]].assign(**_recordings(table))
     if "artist" in links:
-        links["artist"] = _artist_keys(links["artist"])
+        links["artist"] = artist_keys(links["artist"])
     groups = connected_rows(links)
     tracks = pd.DataFrame({"group": groups, "genre": table["genre"].to_numpy()})
     tracks = tracks[~table["track_id"].duplicated().to_numpy()]
     return pd.crosstab(tracks["group"], tracks["genre"]), groups
 
 
-def _artist_keys(artists: pd.Series) -> pd.Series:
+def artist_keys(artists: pd.Series) -> pd.Series:
     """Return what tells artists apart; "" for the unknown: case and spaces do not count."""
-    return artists.astype(object).map(_artist_key)
+    return artists.astype(object).map(artist_key)
 
 
-def _artist_key(artist: object) -> str:
+def artist_key(artist: object) -> str:
     return " ".join(str(artist).split()).casefold()
 
 
@@ -328,7 +273,7 @@ def _recordings(table: pd.DataFrame) -> dict[str, pd.Series]:
     seconds = table.get("seconds", table.get("length", float("inf")) / 22050)
     known = {"piece": tracks_of_pieces(names, table["genre"].astype(str), seconds)}
     if "path" in table and (table["path"] != "").all():
-        from .faults import recordings
+        from .copies import recordings
 
         known["recording"] = recordings(table)
     elif "chroma_stft_mean" in table and "mfcc20_var" in table:
@@ -432,76 +377,19 @@ def _deal(
     return parts[np.ceil(furthest_off / TOLERANCE - 1e-9).argmin()]
 
 
-def _fault_filtered(table: pd.DataFrame, lists: str | Path | None) -> pd.Series:
-    """Return the part of each row in the published lists; "" where no list names its track."""
-    from .datasets import are_the_demos
+def connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
+    """Number the groups of rows that are linked by equal, known values in any of the columns."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    _require_columns(table, ["track_id"])
-    if are_the_demos(table):
-        raise ValueError(
-            "the fault-filtered lists are about GTZAN's own tracks, and these are the demo's: "
-            'divide by="artist"'
-        )
-    parts = _published_parts(lists)
-    listed = _names_on_lists(table["track_id"])
-    _warn_of_absent(parts, listed)
-    named = listed.map(parts).fillna("")
-    _refuse_empty_parts(named, "the fault-filtered lists put")
-    return named.astype(str).rename("part")
-
-
-def _names_on_lists(track_ids: pd.Series) -> pd.Series:
-    """Return the names that the lists have for tracks, or for pieces: blues.00000 for all."""
-    names = track_ids.astype(str).str.extract(r"^(?:.*/)?([^/]+\.\d{5})(?:\.\d+)?$")[0]
-    return names.str.lower().fillna(track_ids)
-
-
-def _published_parts(lists: str | Path | None) -> dict[str, str]:
-    """Return the part of each track that the lists name."""
-    parts: dict[str, str] = {}
-    for part, name in FILTERED_LISTS.items():
-        path = _list_file(name, lists)
-        listed = read_list(path)
-        if twice := next((track_id for track_id in listed if track_id in parts), None):
-            raise ValueError(
-                f"the list {path} names {twice}, which is in {FILTERED_LISTS[parts[twice]]} too: "
-                "fetch the lists again"
-            )
-        parts |= dict.fromkeys(listed, part)
-    return parts
-
-
-def _warn_of_absent(parts: dict[str, str], track_ids: pd.Series) -> None:
-    absent = sorted(set(parts) - set(track_ids))
-    if absent and len(absent) < len(parts):  # that all are absent is an error, told elsewhere
-        warnings.warn(
-            f"{len(absent)} of the {len(parts)} tracks that the fault-filtered lists name are not "
-            f"in this table ({', '.join(absent[:3])}{' …' * (len(absent) > 3)}): scores on the "
-            "rest cannot be compared with published ones",
-            stacklevel=4,
-        )
-
-
-def _repaired(table: pd.DataFrame, parts: pd.Series) -> pd.Series:
-    """Take each shared artist out of all parts but the largest in which they are."""
-    shared = shared_artists(table, parts)
-    kept = shared[["train", "test", "validation"]].gt(0).idxmax(axis=1)
-    home = _artist_keys(table["artist"]).map(kept.rename(_artist_key))
-    repaired = parts.where(home.isna() | (home == parts), "")
-    _refuse_empty_parts(repaired, "without shared artists, the fault-filtered lists put")
-    return repaired
-
-
-def _refuse_empty_parts(parts: pd.Series, who: str) -> None:
-    if empty := [part for part in PARTS if not (parts == part).any()]:
-        raise ValueError(
-            f'{who} no track of this table into {", ".join(empty)}: divide by="artist"'
-        )
-
-
-def _list_file(name: str, lists: str | Path | None) -> Path:
-    if lists is not None:
-        return Path(lists) / name
-    from .datasets import fetch_sturm
-
-    return fetch_sturm(name)
+    n_nodes = len(table)
+    links = []
+    for column in table:
+        rows = np.flatnonzero(table[column].notna() & (table[column] != ""))
+        values, unique = pd.factorize(table[column].iloc[rows])
+        links.append((rows, n_nodes + values))
+        n_nodes += len(unique)
+    rows, nodes = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(n_nodes, n_nodes))
+    _, component = connected_components(graph, directed=False)
+    return pd.factorize(component[: len(table)])[0]

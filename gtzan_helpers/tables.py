@@ -10,9 +10,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .audio import AUDIO_SUFFIXES
 
@@ -170,24 +168,6 @@ def same_spelling(artists: Iterable[str]) -> list[str]:
     tidy = [unicodedata.normalize("NFC", " ".join(artist.split())) for artist in artists]
     known = [firsts.setdefault(artist.casefold(), artist) for artist in tidy]
     return ["" if artist.casefold() in _NOBODY else artist for artist in known]
-
-
-def connected_rows(table: pd.DataFrame) -> NDArray[np.intp]:
-    """Number the groups of rows that are linked by equal, known values in any of the columns."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n_nodes = len(table)
-    links = []
-    for column in table:
-        rows = np.flatnonzero(table[column].notna() & (table[column] != ""))
-        values, unique = pd.factorize(table[column].iloc[rows])
-        links.append((rows, n_nodes + values))
-        n_nodes += len(unique)
-    rows, nodes = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(n_nodes, n_nodes))
-    _, component = connected_components(graph, directed=False)
-    return pd.factorize(component[: len(table)])[0]
 
 
 def warn_of_genres_alike(genres: Iterable[str]) -> None:

@@ -13,8 +13,9 @@ import pandas as pd
 import soundfile as sf
 
 from gtzan_helpers.audio import read_audio, read_header, read_track
+from gtzan_helpers.copies import recordings
 from gtzan_helpers.datasets import load_tracks
-from gtzan_helpers.faults import check_tracks, recordings, usable
+from gtzan_helpers.faults import check_tracks, usable
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.workers import each_file
 

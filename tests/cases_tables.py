@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import soundfile as sf
 
-from gtzan_helpers.datasets import describe_source, load_tracks, usable
+from gtzan_helpers.datasets import describe_source, load_tracks
+from gtzan_helpers.faults import usable
 from gtzan_helpers.features import (
     FEATURE_COLUMNS,
     FEATURE_NAMES,
@@ -560,11 +561,11 @@ CASES: list[tuple] = [
         "repaired",
     ),
     (
-        "a seed for published lists",
+        "published lists by a wrong name",
         nothing,
-        with_parts(lambda t, p: split(t, "fault-filtered", seed=1)),
+        with_parts(lambda t, p: split(t, "fault-filtered")),
         "refused",
-        "seed",
+        "fault_filtered",
     ),
     (
         "ids of a merged table",

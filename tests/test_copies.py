@@ -11,7 +11,7 @@ import soundfile as sf
 
 from gtzan_helpers.audio import decode
 from gtzan_helpers.copies import landmarks, same_recordings
-from gtzan_helpers.datasets import DEMO
+from gtzan_helpers.lists import DEMO
 
 RATE = 22050
 

@@ -10,13 +10,9 @@ import pytest
 import soundfile as sf
 
 from gtzan_helpers.cache import cache_folder
-from gtzan_helpers.datasets import (
-    GENRES,
-    describe_source,
-    load_tracks,
-    read_index,
-)
+from gtzan_helpers.datasets import describe_source, load_tracks
 from gtzan_helpers.errors import CourseError
+from gtzan_helpers.lists import GENRES, read_index
 
 RATE = 22050
 COLUMNS = [

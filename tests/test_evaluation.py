@@ -13,7 +13,6 @@ from scipy.stats import binom, binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from benchmarks import leak
-from gtzan_helpers.datasets import read_index
 from gtzan_helpers.evaluation import (
     Score,
     accuracy_interval,
@@ -23,6 +22,7 @@ from gtzan_helpers.evaluation import (
     vote,
 )
 from gtzan_helpers.features import FEATURE_NAMES, read_features
+from gtzan_helpers.lists import read_index
 
 GENRES = np.array(["blues", "jazz", "rock"])
 

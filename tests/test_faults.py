@@ -15,8 +15,10 @@ import soundfile as sf
 from benchmarks import checks
 from gtzan_helpers.audio import decode
 from gtzan_helpers.cache import cache_folder
-from gtzan_helpers.datasets import DEMO, describe_source, load_tracks
-from gtzan_helpers.faults import check_tracks, recordings, usable
+from gtzan_helpers.copies import recordings
+from gtzan_helpers.datasets import describe_source, load_tracks
+from gtzan_helpers.faults import check_tracks, usable
+from gtzan_helpers.lists import DEMO
 
 RATE = 22050
 

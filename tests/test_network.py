@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import gtzan_helpers as gh
-from gtzan_helpers.datasets import read_index
+from gtzan_helpers.lists import read_index
 
 pytestmark = pytest.mark.network
 
@@ -29,7 +29,7 @@ def test_the_mini_data_set_arrives_whole():
 
 def test_the_fault_filtered_lists_are_there():
     tracks = gh.load_tracks("mini")
-    assert set(gh.split(tracks, by="fault-filtered")) <= {
+    assert set(gh.fault_filtered(tracks)) <= {
         "train",
         "validation",
         "test",
