@@ -294,12 +294,7 @@ CASES: list[tuple] = [
         "fine",
     ),
     ("semicolons", csv(WHOLE, lambda t: t.replace(",", ";").encode()), same(WHOLE), "fine"),
-    (
-        "decimal commas",
-        csv(WHOLE, german),
-        same(WHOLE),
-        "fine",
-    ),
+    ("decimal commas", csv(WHOLE, german), same(WHOLE), "fine"),
     ("tabs", csv(WHOLE, lambda t: t.replace(",", "\t").encode()), same(WHOLE), "fine"),
     (
         "byte order mark, CRLF",
