@@ -63,14 +63,12 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
         If there is no such folder or archive, it holds no tracks or cannot be understood, the index
         is malformed, or a download fails.
 
-    Notes
-    -----
-    Lesson: 01_explore_the_data.
-
     Examples
     --------
     >>> tracks = gh.load_tracks("demo")
     >>> tracks.groupby("genre")["artist"].nunique()
+
+    Lesson: 01_explore_the_data.
     """
     chosen = str(source or os.environ.get("GTZAN_DATA") or "demo")
     try:
@@ -95,13 +93,11 @@ def describe_source(tracks: pd.DataFrame) -> str:
     str
         Such as "folder: 113 usable tracks of 115, 2 genres (jazz, pop), 10 s each. Your own …".
 
-    Notes
-    -----
-    Lesson: 01_explore_the_data.
-
     Examples
     --------
     >>> print(gh.describe_source(gh.load_tracks()))
+
+    Lesson: 01_explore_the_data.
     """
     readable = tracks[tracks["problem"] == ""]
     source = " and ".join(tracks["source"].unique() if "source" in tracks else []) or "folder"
@@ -172,9 +168,11 @@ def _audio_files(root: Path) -> Iterator[Path]:
 
     for folder, names, files in os.walk(root, onerror=warn, followlinks=True):
         yield from (Path(folder, name) for name in files if is_audio(name))
-        targets = {n: os.path.realpath(Path(folder, n)) for n in sorted(names) if not is_stray(n)}
-        names[:] = [name for name, target in targets.items() if target not in entered]
-        entered.update(targets.values())
+        # Of several names for one folder the first counts: it is put in last.
+        ours = sorted((name for name in names if not is_stray(name)), reverse=True)
+        targets = {os.path.realpath(Path(folder, name)): name for name in ours}
+        names[:] = [name for target, name in targets.items() if target not in entered]
+        entered.update(targets)
 
 
 def _folder_of_genres(root: Path, paths: list[Path]) -> Path:

@@ -134,13 +134,11 @@ def fetch_index() -> Path:
     CourseError
         If it cannot be fetched.
 
-    Notes
-    -----
-    Lesson: 01_explore_the_data.
-
     Examples
     --------
     >>> gh.fetch_index().read_text().splitlines()[-1]
+
+    Lesson: 01_explore_the_data.
     """
     return fetch_sturm("index.txt")
 

@@ -152,12 +152,12 @@ def fault_filtered(
     -----
     Kereliuk, Sturm and Larsen (2015), "Deep learning and music adversaries".
 
-    Lesson: 03_dense_network.
-
     Examples
     --------
     >>> tracks = gh.load_tracks("full")
     >>> gh.fault_filtered(tracks).value_counts()
+
+    Lesson: 03_dense_network.
     """
     if _are_the_demos(tracks):
         raise CourseError(

@@ -125,10 +125,10 @@ def offer(server, tmp_path, monkeypatch):
     listed = tmp_path / "listed.sha256"
     listed.write_text(LISTED)
 
-    def offer(files, *sources, checksums=listed):
+    def offer(files, *sources):
         server.files = files
         sources = tuple((server.url + path, known) for path, known in sources)
-        mini = Collection("GTZAN test", "2 tracks, 80 kB", sources, checksums)
+        mini = Collection("GTZAN test", "2 tracks, 80 kB", sources, listed)
         monkeypatch.setitem(downloads.COLLECTIONS, "mini", mini)
         monkeypatch.setattr(downloads, "STURM", server.url + "/")
         monkeypatch.setattr(downloads, "STURM_FILES", {"index.txt": sha256(INDEX)})
