@@ -26,12 +26,8 @@ LESSON_DISK = 1.0  # GB, for features, slices and models of the demo
 GIGABYTE = 2**30
 # Variables that decide how Keras starts; with these values it starts as if they were not set.
 _OF_KERAS, _HARMLESS = ("KERAS_BACKEND", "JAX_", "XLA_"), ("", "jax", "cpu")
-# For a trial: it takes no GPU's memory, and fails in few words.
-_QUIET = {
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "JAX_TRACEBACK_FILTERING": "off",
-}
+# For a trial: it takes no GPU's memory, and its last line is the reason.
+_QUIET = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "JAX_TRACEBACK_FILTERING": "off"}
 _COMPUTE = """
 import os
 os.environ["MPLBACKEND"] = "agg"  # Keras imports Matplotlib, which has a trial of its own
@@ -125,11 +121,9 @@ def check_audio() -> list[Finding]:
 
     librosa.feature.melspectrogram  # noqa: B018 - what is broken shows when it is asked for
     missing = {"WAV", "AU", "FLAC", "OGG", "MP3"} - {*soundfile.available_formats()}
-    found = f"audio: libsndfile {soundfile.__libsndfile_version__}"
-    if missing:
-        cure = "pip install --upgrade soundfile"
-        return [Finding(f"{found} cannot read {' and '.join(sorted(missing))}", cure)]
-    return [Finding(f"{found} reads all that the course needs")]
+    cure = f"for {' and '.join(sorted(missing))}: pip install --upgrade soundfile"
+    found = f"libsndfile {soundfile.__libsndfile_version__}; formats missing: {len(missing)}"
+    return [Finding(found, cure if missing else "")]
 
 
 def set_style() -> list[Finding]:

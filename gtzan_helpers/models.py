@@ -251,42 +251,46 @@ def scaled_features(network: keras.Model, features: NDArray[np.float32]) -> NDAr
     return np.arcsinh(np.asarray(network.get_layer("scaler")(features)))
 
 
-def nearest_distances(known: NDArray, others: NDArray) -> NDArray:
+def nearest_distances(
+    network: keras.Model, known: NDArray[np.float32], features: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Return how far each of some tracks is from the nearest known one, by scaled features."""
     from sklearn.metrics import pairwise_distances_argmin_min
 
-    return pairwise_distances_argmin_min(others, known)[1]
+    return pairwise_distances_argmin_min(scaled_features(network, features), known)[1]
 
 
 def _train_both(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int) -> Models:
     genres = sorted(tracks["genre"].unique())
-    dense, dense_row, known, distances = _train_dense(tracks, parts, genres, seed)
-    cnn, cnn_row = _train_cnn(tracks, parts, genres, epochs, seed)
+    part_of = dict(zip(tracks["track_id"], parts, strict=True))
+    dense, dense_row, known, distances = _train_dense(tracks, part_of, genres, seed)
+    cnn, cnn_row = _train_cnn(tracks, part_of, genres, epochs, seed)
     card = pd.DataFrame.from_dict({DENSE: dense_row, CNN: cnn_row}, orient="index")
     seconds, trained_on = float(tracks["seconds"].median()), _describe(tracks, parts)
     return Models(dense, cnn, genres, seconds, card, known, distances, trained_on)
 
 
 def _train_dense(
-    tracks: pd.DataFrame, parts: pd.Series, genres: list[str], seed: int
+    tracks: pd.DataFrame, part_of: dict[str, str], genres: list[str], seed: int
 ) -> tuple[keras.Model, dict[str, float], NDArray[np.float32], NDArray[np.float32]]:
     from .networks import dense_network, keras
 
     table = extract_features(tracks)
     inputs = table[FEATURE_NAMES].to_numpy(np.float32)
     labels = np.searchsorted(genres, table["label"].to_numpy(dtype=str))
-    part = _part_of_each(track_ids(table), tracks, parts)
+    part = track_ids(table).map(part_of).to_numpy(dtype=str)
     keras.utils.set_random_seed(seed)
     network = dense_network(len(FEATURE_NAMES), len(genres))
     network.get_layer("scaler").adapt(inputs[part == "train"])
     data = [(inputs[part == name], labels[part == name]) for name in ("train", "validation")]
     row = _timed_fit(network, *data, epochs=DENSE_EPOCHS, patience=DENSE_PATIENCE)
-    known, others = (scaled_features(network, features) for features, _ in data)
-    return network, row, known, np.sort(nearest_distances(known, others))
+    known = scaled_features(network, inputs[part == "train"])
+    distances = nearest_distances(network, known, inputs[part == "validation"])
+    return network, row, known, np.sort(distances)
 
 
 def _train_cnn(
-    tracks: pd.DataFrame, parts: pd.Series, genres: list[str], epochs: int, seed: int
+    tracks: pd.DataFrame, part_of: dict[str, str], genres: list[str], epochs: int, seed: int
 ) -> tuple[keras.Model, dict[str, float]]:
     from .networks import abdoli_cnn, keras
 
@@ -294,18 +298,13 @@ def _train_cnn(
     if slices.genres != genres:
         missing = ", ".join(sorted(set(genres) - set(slices.genres)))
         raise CourseError(f"{missing}: all tracks are shorter than a slice of 2 s; leave them out")
-    part = _part_of_each(slices.table["track_id"], tracks, parts)
+    part = slices.table["track_id"].map(part_of).to_numpy(dtype=str)
     amplitude = slices.amplitude(part == "train")
     keras.utils.set_random_seed(seed)
     network = abdoli_cnn(slices.n_samples, len(genres), amplitude=amplitude)
     training = slices.batches(part == "train", CNN_BATCH, seed=seed)
     validation = slices.batches(part == "validation", CNN_BATCH, shuffle=False)
     return network, _timed_fit(network, training, validation, epochs=epochs, patience=epochs)
-
-
-def _part_of_each(ids: pd.Series, tracks: pd.DataFrame, parts: pd.Series) -> NDArray[np.str_]:
-    """Return the part that each row of another table belongs to, by its track."""
-    return ids.map(dict(zip(tracks["track_id"], parts, strict=True))).to_numpy(dtype=str)
 
 
 def _timed_fit(network: keras.Model, training: object, validation: object, **options: int) -> dict:

@@ -30,15 +30,7 @@ from .audio import (
     read_header,
 )
 from .features import FEATURE_NAMES, track_features
-from .models import (
-    CNN,
-    DENSE,
-    SAMPLE_RATE,
-    SLICE_SECONDS,
-    Models,
-    nearest_distances,
-    scaled_features,
-)
+from .models import CNN, DENSE, SAMPLE_RATE, SLICE_SECONDS, Models, nearest_distances
 from .slices import cut
 
 if TYPE_CHECKING:
@@ -168,12 +160,12 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
     window_hop = max(window / 2, seconds / MOST_WINDOWS)
     features = _each_slice(path, seconds, window, window_hop, measure)
     of_windows = models.dense.predict(features.to_numpy(), verbose=0)
-    scaled = scaled_features(models.dense, features.to_numpy())
-    distance = float(np.median(nearest_distances(models.known, scaled)))
     probabilities = {
         DENSE: pd.DataFrame(of_windows, features.index, models.genres),
         CNN: of_slices.set_axis(models.genres, axis="columns"),
     }
+    distances = nearest_distances(models.dense, models.known, features.to_numpy())
+    distance = float(np.median(distances))
     strangeness = float(np.mean(models.distances < distance))
     return Prediction(Path(path), seconds, probabilities, distance, strangeness)
 
@@ -197,6 +189,7 @@ def choose_song(models: Models) -> ipywidgets.Widget:
 
     Lesson: 06_compare_and_use.
     """
+    from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
 
     accepted = ",".join(["audio/*", *sorted(AUDIO_SUFFIXES)])
@@ -205,24 +198,17 @@ def choose_song(models: Models) -> ipywidgets.Widget:
 
     def show(change: dict[str, object]) -> None:
         shown.clear_output()
-        with shown:
+        with shown, tempfile.TemporaryDirectory() as folder:
             for file in change["new"]:
-                _show_upload(file["name"], bytes(file["content"]), models)
+                song = Path(folder, Path(file["name"]).name)
+                song.write_bytes(bytes(file["content"]))
+                try:
+                    display(classify_song(song, models))
+                except AudioError as error:
+                    print(f"{printable(song.name)}: {error.reason}; {error.way_out}")
 
     button.observe(show, names="value")
     return VBox([button, shown])
-
-
-def _show_upload(name: str, content: bytes, models: Models) -> None:
-    from IPython.display import display
-
-    with tempfile.TemporaryDirectory() as folder:
-        song = Path(folder, Path(name).name)
-        song.write_bytes(content)
-        try:
-            display(classify_song(song, models))
-        except AudioError as error:
-            print(f"{printable(song.name)}: {error.reason}; {error.way_out}")
 
 
 def _each_slice(

@@ -115,7 +115,7 @@ def test_the_doctor_says_when_memory_or_disk_or_a_decoder_do_not_suffice(monkeyp
     monkeypatch.setattr("soundfile.available_formats", lambda: {"WAV": "", "AU": "", "FLAC": ""})
     memory, disk, audio = classroom.look(classroom.check_room, classroom.check_audio)
     assert "close other programs" in memory.cure and "GTZAN_CACHE" in disk.cure
-    assert "MP3 and OGG" in audio.found and "soundfile" in audio.cure
+    assert "MP3 and OGG" in audio.cure and "soundfile" in audio.cure
 
 
 @pytest.mark.parametrize("package", ["click", "lazy_loader"])

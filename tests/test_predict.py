@@ -13,7 +13,7 @@ import soundfile
 
 import gtzan_helpers as gh
 from gtzan_helpers import predict
-from gtzan_helpers.models import CNN, DENSE, Models
+from gtzan_helpers.models import CNN, DENSE, Models, scaled_features
 
 GENRES = ["calm", "loud"]
 RATE = 22050
@@ -155,7 +155,7 @@ def test_music_like_the_training_tracks_is_usual_and_other_sound_is_not(models, 
     song = write_song(tmp_path / "song.wav", 10)
     features = gh.track_features(gh.read_audio(song))
     row = np.array([[features[name] for name in gh.FEATURE_NAMES]], dtype=np.float32)
-    known = predict.scaled_features(models.dense, row)
+    known = scaled_features(models.dense, row)
     near = gh.classify_song(song, models._replace(known=known))
     far = gh.classify_song(song, models._replace(known=known + 10))
     assert near.strangeness == 0 and "unlike" not in repr(near)
