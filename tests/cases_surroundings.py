@@ -214,7 +214,7 @@ KERAS, LESSON = classroom.require_keras, classroom.start_lesson
 ENVIRONMENT = [
     (kind, nothing, asked(question, **{name: value}), outcome, (name, *value.split("HERE"), *more))
     for kind, question, name, value, outcome, *more in [
-        ("backend that is not installed", LESSON, "KERAS_BACKEND", "torch", "said", "set KERAS_BA"),
+        ("backend that is not installed", LESSON, "KERAS_BACKEND", "torch", "said", "=jax"),
         ("backend that does not exist", KERAS, "KERAS_BACKEND", "thean0", "refused"),
         (
             "platform that is missing",
