@@ -242,7 +242,7 @@ ENVIRONMENT = [
     ("library that is broken", nothing, lambda _: classroom.look(broken), "said", "libsndfile.so"),
     (
         "song for a backend that is not installed",
-        with_song(),
+        with_song(lambda _: networks()),  # with the backend that is there
         lambda folder: asked(lambda: classified()(folder), KERAS_BACKEND="tensorflow")(folder),
         "refused",
         "KERAS_BACKEND=tensorflow",
