@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from .audio import AudioError
 from .cache import file_state, kept
 from .datasets import describe_source
-from .features import FEATURE_NAMES, extract_features, track_ids
+from .features import FEATURE_NAMES, extract_features
 from .features import RECIPE as FEATURE_RECIPE
 from .slices import SliceSet
 
@@ -359,7 +359,7 @@ def _train_dense(
     table = extract_features(tracks)
     inputs = table[FEATURE_NAMES].to_numpy(np.float32)
     labels = np.searchsorted(genres, table["label"].to_numpy(dtype=str))
-    part = _part_of_each(track_ids(table), tracks, parts)
+    part = _part_of_each(table["track_id"], tracks, parts)
     keras.utils.set_random_seed(seed)
     network = dense_network(len(FEATURE_NAMES), len(genres))
     network.get_layer("scaler").adapt(inputs[part == "train"])
