@@ -235,7 +235,7 @@ def _deal_once(
     """
     missing = np.repeat(shares[:, np.newaxis], weights.shape[1], axis=1)
     part = np.empty(len(weights), dtype=int)
-    for group in np.argsort(-random.uniform(size=len(weights)) * weights.sum(axis=1)):
+    for group in np.argsort(-random.uniform(0.5, 1, size=len(weights)) * weights.sum(axis=1)):
         lack = (missing / shares[:, np.newaxis]) @ weights[group]
         part[group] = lack.round(9).argmax()  # a tie is a tie on every machine
         missing[part[group]] -= weights[group]
