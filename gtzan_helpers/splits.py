@@ -212,11 +212,13 @@ def _deal(table: pd.DataFrame, by: str, shares: NDArray[np.float64], seed: int) 
     nearest, best = np.inf, None
     for _ in range(N_TRIES):
         part, missing = _deal_once(weights, shares, random)
-        distance = np.square(missing).sum()
-        if distance < nearest and not np.isclose(missing, shares[:, np.newaxis]).any():
+        if np.isclose(missing, shares[:, np.newaxis]).any():
+            continue
+        if np.abs(missing).max() < TOLERANCE + 1e-9:
+            best = part
+            break
+        if (distance := np.square(missing).sum()) < nearest:
             nearest, best = distance, part
-            if np.abs(missing).max() < TOLERANCE + 1e-9:
-                break
     if best is None:
         raise ValueError(
             "no division was found with every genre in every part, because too many artists or "
