@@ -19,9 +19,9 @@ from .audio import (
     FRAME_SECONDS,
     LONGEST_SECONDS,
     beyond_full_scale,
+    display_name,
     mix,
     naming,
-    printable,
     read_blocks,
 )
 from .copies import Landmarks, landmarks, same_recordings
@@ -145,7 +145,7 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
 
 def _in_short(faults: pd.DataFrame) -> str:
     """Name faults one by one; where they are many, count them, and name the first few."""
-    ids = faults["track_id"].map(printable)
+    ids = faults["track_id"].map(display_name)
     if len(faults) <= MOST_NAMED:
         return ", ".join(ids + " (" + faults["fault"] + ": " + faults["detail"] + ")")
     kinds = []

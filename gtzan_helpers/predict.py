@@ -24,8 +24,8 @@ from .audio import (
     MISSING_SECONDS_ALLOWED,
     PLAYER_SECONDS,
     AudioError,
+    display_name,
     player,
-    printable,
     read_audio,
     read_header,
 )
@@ -82,7 +82,7 @@ class Prediction:
     @property
     def name(self) -> str:
         """The song's file name, as it can be shown."""
-        return printable(self.path.name)
+        return display_name(self.path.name)
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -250,7 +250,7 @@ def _show_upload(name: str, content: bytes, models: Models) -> None:
         try:
             display(classify_song(song, models))
         except AudioError as error:
-            print(f"{printable(song.name)}: {error.reason}; {error.way_out}")
+            print(f"{display_name(song.name)}: {error.reason}; {error.way_out}")
 
 
 def _ask(network: object, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

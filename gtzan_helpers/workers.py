@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from joblib import effective_n_jobs
+from joblib.externals.loky import ProcessPoolExecutor
 from tqdm import tqdm
 
 from .cache import recall, remember
+
+# In each of several processes, which would else take every core for each matrix product.
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 Outcome = Any | Exception
 Outcomes = Iterator[tuple[Path, Outcome]]
@@ -69,68 +73,43 @@ def each_file(
 
     The parameters are those of `measured`. Whatever ends the loop, no thread goes on behind it.
     """
-    if not paths:
-        return
-    with tqdm(total=len(paths), desc=description, leave=False) as bar:
-        for path, outcome in _outcomes(paths, measure, n_jobs, threads):
-            bar.update()
-            yield path, outcome
+    if paths:
+        outcomes = _outcomes(paths, measure, n_jobs, threads)
+        yield from tqdm(outcomes, description, len(paths), leave=False)
 
 
 def _outcomes(paths: list[Path], measure: Callable, n_jobs: int, threads: bool) -> Outcomes:
     # The first one here: what is compiled at first use (librosa's parts, and kept on disk) must be
     # ready before processes start. Two that compile the same at once can leave a mixture behind.
     yield _attempt(measure, paths[0])
-    if n_jobs == 1 or len(paths) < 3:
+    n_workers = min(effective_n_jobs(n_jobs), len(paths) - 1)
+    if n_workers < 2:
         yield from (_attempt(measure, path) for path in paths[1:])
         return
-    in_parallel, left = _in_threads if threads else _in_processes, set(paths[1:])
+    left = set(paths[1:])
     try:
-        with closing(in_parallel(paths[1:], measure, n_jobs)) as outcomes:
-            for path, outcome in outcomes:
-                left.discard(path)
-                yield path, outcome
+        for path, outcome in _in_parallel(paths[1:], measure, n_workers, threads):
+            left.discard(path)
+            yield path, outcome
     except BrokenProcessPool:
         for path in sorted(left):  # one by one, to see which of them it is
             try:
-                yield from _in_processes([path], measure, 2)
+                yield from _in_parallel([path], measure, 1, threads)
             except BrokenProcessPool:
                 yield path, MemoryError("its process was ended, most often for want of memory")
 
 
-def _in_threads(paths: list[Path], measure: Callable, n_jobs: int) -> Outcomes:
-    from joblib import effective_n_jobs
-
-    with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
-        try:
-            waiting = [pool.submit(_attempt, measure, path) for path in paths]
-            while waiting:
-                yield waiting.pop(0).result()  # and then forgotten, for it may be large
-        finally:
-            # Threads that are left running would crash Python when it ends.
-            pool.shutdown(cancel_futures=True)
-
-
-def _in_processes(paths: list[Path], measure: Callable, n_jobs: int) -> Outcomes:
-    from joblib import Parallel, delayed
-
-    before = _executor()
-    workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+def _in_parallel(paths: list[Path], measure: Callable, n_workers: int, threads: bool) -> Outcomes:
+    """Measure files in threads or processes, which end with the loop, whatever ends it."""
+    if threads:
+        pool, at_once = ThreadPoolExecutor(n_workers), {"cancel_futures": True}
+    else:
+        pool, at_once = ProcessPoolExecutor(n_workers, env=_ONE_THREAD), {"kill_workers": True}
     try:
-        with closing(workers(delayed(_attempt)(measure, path) for path in paths)) as outcomes:
-            yield from outcomes
+        futures = as_completed([pool.submit(_attempt, measure, path) for path in paths])
+        yield from (future.result() for future in futures)
     finally:
-        # Idle processes would wait for more work in 300 MB each. The user's own are let be.
-        started = _executor()
-        if started is not None and started is not before:
-            started.shutdown(wait=True, kill_workers=True)
-
-
-def _executor() -> object | None:
-    """Return joblib's processes if there are any; asking joblib for them would start some."""
-    from joblib.externals.loky import reusable_executor
-
-    return getattr(reusable_executor, "_executor", None)
+        pool.shutdown(**at_once)
 
 
 def _attempt(measure: Callable[[Path], Any], path: Path) -> tuple[Path, Outcome]:

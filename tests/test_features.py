@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import joblib
 import librosa
 import numpy as np
 import pandas as pd
@@ -256,22 +255,6 @@ def test_an_interrupted_extraction_goes_on_where_it_stopped(tracks, monkeypatch)
     table = extract_features(sound, n_jobs=1)
     assert started == ["blues.00000.wav", "rock.00000.wav", "rock.00000.wav"]
     assert table["label"].tolist() == ["blues", "rock"]
-
-
-def test_a_dask_cluster_can_do_the_work(tracks, monkeypatch, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with pytest.warns(UserWarning, match="jazz.00054"):
-        expected = extract_features(tracks, n_jobs=1)
-    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "another"))
-    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None)
-    with cluster, distributed.Client(cluster) as client, joblib.parallel_config("dask"):
-        with pytest.warns(UserWarning, match="jazz.00054"):
-            table = extract_features(tracks)
-        n_events = client.run_on_scheduler(
-            lambda dask_scheduler: len(dask_scheduler.transition_log)
-        )
-    pd.testing.assert_frame_equal(table, expected)
-    assert n_events >= 3  # at least one for each track: the cluster did it, not this process
 
 
 def test_a_damaged_cache_file_is_measured_again(tracks, measured, monkeypatch, tmp_path):
