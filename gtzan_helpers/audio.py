@@ -137,8 +137,9 @@ def read_audio(
 
             mono = librosa.resample(mono, orig_sr=part.sample_rate, target_sr=sample_rate)
     if peak > FAR_BEYOND:
+        reason = f"its amplitudes reach {peak:.0f}, where full scale is 1"
         way_out = "divide its samples by the largest number of their kind, such as 32768"
-        raise AudioError(path, beyond_full_scale(peak), way_out)
+        raise AudioError(path, reason, way_out)
     if peak > CANCELLED and np.abs(mono).max() < CANCELLED * peak:
         reason = "its channels cancel each other out, so that their mean is silent"
         raise AudioError(path, reason, "keep one of them only, or leave it out as usable() does")
@@ -153,11 +154,6 @@ def read_track(path: str | Path, sample_rate: int = 22050) -> NDArray[np.float32
 def mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of the channels."""
     return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-
-
-def beyond_full_scale(peak: float) -> str:
-    """Say what is wrong with amplitudes like these."""
-    return f"its amplitudes reach {peak:.0f}, where full scale is 1"
 
 
 def read_blocks(path: str | Path, offset: float = 0.0, seconds: float | None = None) -> Blocks:
@@ -312,13 +308,10 @@ def _open(path: Path) -> _Sound:
 
 def _refuse_what_is_no_file(path: Path) -> None:
     """Refuse a folder, a pipe that one would wait for, and an empty file."""
-    reason = ""
-    if path.is_dir():
-        reason = "is a folder, not an audio file"
-    elif not path.is_file():
-        is_there = path.exists()
-        reason = "is a pipe or a device, not an audio file" if is_there else "there is no such file"
-    if reason:
+    if not path.exists():
+        raise AudioError(path, "there is no such file", "check the path")
+    if not path.is_file():
+        reason = "is a folder, a pipe or a device, not an audio file"
         raise AudioError(path, reason, "check the path")
     if path.stat().st_size == 0:
         raise AudioError(path, "the file is empty (0 bytes)")
@@ -332,16 +325,15 @@ def _what_is_broken(path: Path, sound: _Sound) -> str:
         return "its header does not say how long it is"
     if sound.frames <= 0:
         return "the file has a header but no samples"
+    if sound.format == "OGG" and not _has_last_page(path):
+        return "cut short: its last page is missing"
     # libsndfile reads what is there; that the header promised more stands only in its notes.
     sizes = re.search(r"(?:data|Data Size|SSND)\s*: (\d+) \(should be (\d+)\)", sound.extra_info)
-    promised, has = (int(sizes[1]), int(sizes[2])) if sizes else (0, 0)
+    promised, has = map(int, sizes.groups()) if sizes else (0, 0)
     # Recorders that write into a pipe do not know the size, and promise two gigabytes or more.
     if has < promised < 0x7FFFF000:
         seconds = sound.frames / sound.samplerate
-        if seconds * (promised / has - 1) > MISSING_SECONDS_ALLOWED:
-            return _too_short(seconds, seconds * promised / has)
-    if sound.format == "OGG" and not _has_last_page(path):
-        return "cut short: its last page is missing"
+        return _too_short(seconds, seconds * promised / has, MISSING_SECONDS_ALLOWED)
     return ""
 
 
@@ -353,8 +345,9 @@ def _has_last_page(path: Path) -> bool:
     return bool(found) and len(page) > 1 and bool(page[1] & 4)
 
 
-def _too_short(seconds: float, promised: float) -> str:
-    return f"cut short: only {seconds:.1f} s of {promised:.1f} s are there"
+def _too_short(seconds: float, promised: float, allowed: float) -> str:
+    enough = promised - seconds <= allowed
+    return "" if enough else f"cut short: only {seconds:.1f} s of {promised:.1f} s are there"
 
 
 def _not_audio(path: Path) -> AudioError:
@@ -420,8 +413,8 @@ def _decoded_by_system(path: Path) -> _StandIn:
             raise AudioError(path, _DAMAGED) from error
         promised = sound.duration if path.suffix.lower() in (".m4a", ".mp4") else 0
     seconds = raw.path.stat().st_size / (2 * n_channels * rate)
-    if promised - seconds > 1:  # promised in tenths, more or less
-        raise AudioError(path, _too_short(seconds, promised))
+    if reason := _too_short(seconds, promised, allowed=1):  # promised in tenths, more or less
+        raise AudioError(path, reason)
     return raw
 
 

@@ -18,7 +18,6 @@ from .audio import (
     FAR_BEYOND,
     FRAME_SECONDS,
     LONGEST_SECONDS,
-    beyond_full_scale,
     display_name,
     mix,
     naming,
@@ -303,7 +302,7 @@ def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
             used = f"only the first {LONGEST_SECONDS / 60:g} are used"
             yield track.track_id, "long", f"{track.seconds / 60:.1f} min; {used}"
         if track.peak > FAR_BEYOND:
-            yield track.track_id, "out of range", beyond_full_scale(track.peak)
+            yield track.track_id, "out of range", f"reaches {track.peak:.0f}, where full scale is 1"
         if track.cancelled_share > SILENT_SHARE:
             silent = f"{track.cancelled_share * seconds:.1f} of {seconds:.1f} s"
             yield track.track_id, "channels cancel", f"their mean is silent for {silent}"

@@ -7,6 +7,7 @@ says how many there are; without it decoders guess from the first ones, and stop
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
@@ -23,7 +24,8 @@ _SAMPLE_RATES = (44100, 48000, 32000)
 _FRACTIONS = {0: 4, 2: 2, 3: 1}  # of these rates, by version of MPEG
 _BEGINS = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX")
-# The frame that counts the others; and where it holds the numbers of frames and of bytes.
+# In a frame that counts the others; and what stands before the numbers of frames and of bytes. That
+# of LAME says also how much silence to leave out, so it is kept.
 _COUNTER = re.compile(b"Xing|Info|VBRI")
 _BEFORE_NUMBERS = re.compile(b"(?:Xing|Info)\0\0\0[\3\7\13\17]")
 _COUNTER_BEGINS = 48  # bytes
@@ -59,30 +61,28 @@ def tidied(data: bytes) -> bytes | None:
     start = _search(data, 0)
     if start is None:
         return None
-    header = data[start : start + 4]
-    first = _frame(header)
+    first = _frame(data[start : start + 4])
     counter = data[start : start + first.size]
-    if not _COUNTER.search(counter, 0, _COUNTER_BEGINS):
-        counter = b""
-    runs = list(_runs(data, start + len(counter), first.kind))
+    counts = _COUNTER.search(counter, 0, _COUNTER_BEGINS)
+    runs = list(_runs(data, start + first.size if counts else start, first.kind))
     frames, count = b"".join(data[begin:end] for begin, end, _ in runs), sum(n for *_, n in runs)
-    seconds_each = first.n_samples / first.kind[0]
-    promised, promised_bytes = _numbers(counter)
-    missing = (promised - count) * seconds_each
+    before_numbers = _BEFORE_NUMBERS.search(counter, 0, _COUNTER_BEGINS)
+    if not before_numbers:  # another counter, or none
+        counter = _new_counter(data[start : start + 4])
+        before_numbers = _BEFORE_NUMBERS.search(counter)
+    place = before_numbers.end()
+    promised, promised_bytes = struct.unpack_from(">2I", counter, place)
+    n_bytes = len(counter) + len(frames)
+    has = count * first.n_samples / first.kind[0]
+    missing = has * (promised / count - 1)
     # If all bytes are there, but for a part of the last frame, it is the number that is wrong.
-    if missing > MISSING_SECONDS_ALLOWED and len(counter + frames) + first.size < promised_bytes:
-        has = count * seconds_each
-        raise ValueError(
-            f"damaged or cut short: only {has:.1f} s of {has + missing:.1f} s are there"
-        )
-    lost = sum(
-        begin - end
-        for (_, end, _), (begin, _, _) in pairwise(runs)
-        if not data.startswith(_TAGS, end)
-    )
-    if promised < count and lost / len(frames) * count * seconds_each > MISSING_SECONDS_ALLOWED:
+    if missing > MISSING_SECONDS_ALLOWED and n_bytes + first.size < promised_bytes:
+        promise = f"only {has:.1f} s of {has + missing:.1f} s are there"
+        raise ValueError(f"damaged or cut short: {promise}")
+    lost = _lost_bytes(data, runs)
+    if missing < 0 and lost / len(frames) * has > MISSING_SECONDS_ALLOWED:
         raise ValueError(f"damaged: {lost} bytes in its midst are no sound")
-    tidy = _counting(counter, header, count, len(frames)) + frames
+    tidy = counter[:place] + struct.pack(">2I", count, n_bytes) + counter[place + 8 :] + frames
     in_front = start == 0 or data.startswith(b"ID3")  # this tag is what every decoder knows
     return None if in_front and data.startswith(tidy, start) else tidy
 
@@ -101,6 +101,12 @@ def _runs(data: bytes, position: int, kind: tuple[int, int]) -> Iterator[tuple[i
         if following is not None and _frame(data[following : following + 4]).kind != kind:
             reason = "its parts differ in sample rate or channels"
             raise ValueError(reason, "convert it to WAV, FLAC or MP3")
+
+
+def _lost_bytes(data: bytes, runs: list[tuple[int, int, int]]) -> int:
+    """Return how many bytes between frames are no tag either."""
+    gaps = [(end, begin) for (_, end, _), (begin, _, _) in pairwise(runs)]
+    return sum(end - begin for begin, end in gaps if not data.startswith(_TAGS, begin))
 
 
 def _search(data: bytes, position: int) -> int | None:
@@ -128,25 +134,10 @@ def _frame(header: bytes) -> Frame | None:
     return Frame(size, n_samples, (rate, 1 if header[3] >= 0xC0 else 2))
 
 
-def _numbers(counter: bytes) -> tuple[int, int]:
-    """Return how many frames follow, and how many bytes there are in all; 0 if not both stand."""
-    found = _BEFORE_NUMBERS.search(counter, 0, _COUNTER_BEGINS)
-    if found is None:
-        return 0, 0
-    place = found.end()
-    return tuple(int.from_bytes(counter[n : n + 4], "big") for n in (place, place + 4))
-
-
-def _counting(counter: bytes, header: bytes, n_frames: int, n_bytes: int) -> bytes:
-    """Return a frame that counts others. What else stands in LAME's is kept: how much to skip."""
-    found = _BEFORE_NUMBERS.search(counter, 0, _COUNTER_BEGINS)
-    before = counter[: found.end()] if found else b""
-    if not before:
-        # No checksum, and at least 80 kbit/s, so that there is room for the numbers.
-        header = bytes((0xFF, header[1] | 1, 0x90 | header[2] & 0x0C, header[3]))
-        size, n_samples, (_, n_channels) = _frame(header)
-        side = {(1152, 2): 32, (576, 1): 9}.get((n_samples, n_channels), 17)
-        before = header + bytes(side) + b"Xing\0\0\0\3"
-        counter = bytes(size)
-    numbers = n_frames.to_bytes(4, "big") + (len(counter) + n_bytes).to_bytes(4, "big")
-    return before + numbers + counter[len(before) + 8 :]
+def _new_counter(header: bytes) -> bytes:
+    """Return a frame that counts, with no numbers yet, for frames with such a header."""
+    # No checksum, and at least 80 kbit/s, so that there is room for the numbers.
+    header = bytes((0xFF, header[1] | 1, 0x90 | header[2] & 0x0C, header[3]))
+    size, n_samples, (_, n_channels) = _frame(header)
+    side = {(1152, 2): 32, (576, 1): 9}.get((n_samples, n_channels), 17)
+    return (header + bytes(side) + b"Xing\0\0\0\3").ljust(size, b"\0")

@@ -66,17 +66,14 @@ def test_sixteen_bit_samples_are_read_without_loss(written):
     np.testing.assert_array_equal(read_audio(written(numbers)) * 32768, numbers)
 
 
-@pytest.mark.parametrize("rate", [8000, 48000])
-def test_another_rate_is_resampled_and_the_pitch_kept(written, rate):
-    samples = read_audio(written(tone(rate=rate), rate=rate))
-    assert (samples.dtype, samples.shape) == (np.float32, (2 * RATE,))
-    assert pitch(samples) == pytest.approx(440, abs=1)
-
-
-@pytest.mark.parametrize(("kind", "rate"), [("wav", RATE), ("wav", 44100), ("mp3", RATE)])
-def test_samples_are_those_of_librosa(written, kind, rate):
+@pytest.mark.parametrize("kind", ["wav", "mp3"])
+@pytest.mark.parametrize("rate", [8000, RATE, 44100])
+def test_samples_are_those_of_librosa_whatever_the_rate(written, kind, rate):
     path = written(noise(2, n_channels=2), kind, rate)
-    np.testing.assert_array_equal(read_audio(path), librosa.load(path, sr=RATE)[0])
+    samples, expected = read_audio(path), librosa.load(path, sr=RATE)[0]
+    assert samples.dtype == np.float32
+    np.testing.assert_array_equal(samples, expected)
+    assert read_header(path) == (pytest.approx(len(samples) / RATE, abs=1e-4), rate)
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
