@@ -74,6 +74,13 @@ def why_not_writable(folder: Path) -> str:
 _tried_once = cache(why_not_writable)
 
 
+def let_numba_start() -> None:
+    """Name a temporary folder for what Numba compiles, where it cannot write into the user's."""
+    if why_not_writable(pooch.os_cache("numba")):
+        folder = f"numba-{getattr(os, 'getuid', int)()}"
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir(), folder)))
+
+
 def kept(name: str) -> Path:
     """Return where something is kept, or is to be kept, by its path within the cache folder.
 

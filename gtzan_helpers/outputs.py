@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import pooch
 
-from .cache import why_not_writable, write_atomically
+from .cache import write_atomically
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
 _COMPARED = 8  # bytes: the signature of a PNG file, the first name of a table
@@ -69,13 +66,6 @@ def same_output(one: str | Path, other: str | Path) -> bool:
         return str(other) in STANDARD_OUTPUT
     first, second = Path(one).resolve(), Path(other).resolve()
     return first == second and (first.is_file() or not first.exists())
-
-
-def let_numba_start() -> None:
-    """Name a temporary folder for what Numba compiles, where it cannot write into the user's."""
-    if why_not_writable(pooch.os_cache("numba")):
-        folder = f"numba-{getattr(os, 'getuid', int)()}"
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir(), folder)))
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+from contextlib import chdir
 from functools import cache, partial
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -68,14 +69,11 @@ def among(make):
 @cache
 def mp3(n_channels=1, quiet=2.0):
     """An MP3 file of variable bit rate, whose first frames say nothing of the later ones."""
-    path = Path(os.environ["GTZAN_CACHE"], "made.mp3")
-    samples = noise()
+    samples = noise()[:, None].repeat(n_channels, axis=1)
     samples[: round(quiet * RATE)] = 0
-    options = {"bitrate_mode": "VARIABLE", "compression_level": 0.3}
-    sf.write(path, np.stack([samples] * n_channels, axis=1), RATE, **options)
-    content = path.read_bytes()
-    path.unlink()
-    return content
+    options = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.3}
+    sf.write(made := io.BytesIO(), samples, RATE, **options)
+    return made.getvalue()
 
 
 def counter_size():
@@ -97,11 +95,8 @@ def miscounted(frames, n_bytes=None):
 
 
 def vbri():
-    changed = bytearray(mp3()[: counter_size()])
-    frames = mp3()[mp3().index(b"Xing") + 8 :][:4]
-    changed[13:17] = bytes(4)
-    changed[36:54] = b"VBRI" + bytes(6) + len(mp3()).to_bytes(4, "big") + frames
-    return bytes(changed) + uncounted()
+    numbers = len(mp3()).to_bytes(4, "big") + mp3()[21:25]  # of bytes, and of frames
+    return mp3()[:13] + bytes(23) + b"VBRI" + bytes(6) + numbers + mp3()[54:]
 
 
 def holed():
@@ -126,14 +121,8 @@ def wav(chunks=b"", rate=RATE, samples=None):
 
 def unheard(folder):
     """A socket, which can be listed like a file."""
-    here = socket.socket(socket.AF_UNIX)
-    before = Path.cwd()
-    os.chdir(folder)  # the name of a socket must be short
-    try:
+    with socket.socket(socket.AF_UNIX) as here, chdir(folder):  # its name must be short
         here.bind("song.wav")
-    finally:
-        os.chdir(before)
-        here.close()
     return folder / "song.wav"
 
 
