@@ -15,31 +15,27 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module, metadata
+from importlib import metadata
 from numbers import Number
 from typing import NamedTuple
+
+from .errors import CourseError
 
 LESSON_MEMORY = 1.5  # GB, the most that a lesson may take
 LESSON_DISK = 1.0  # GB, for features, slices and models of the demo
 GIGABYTE = 2**30
 # Variables that decide how Keras starts; with these values it starts as if they were not set.
 _OF_KERAS, _HARMLESS = ("KERAS_BACKEND", "JAX_", "XLA_"), ("", "jax", "cpu")
-# For a trial: it takes no GPU's memory, and fails in few words.
-_QUIET = {
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "JAX_TRACEBACK_FILTERING": "off",
-}
-_TRIAL = """
-import os, sys
+# For a trial: it takes no GPU's memory, and its last line is the reason.
+_QUIET = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "JAX_TRACEBACK_FILTERING": "off"}
+_COMPUTE = """
+import os
 os.environ["MPLBACKEND"] = "agg"  # Keras imports Matplotlib, which has a trial of its own
 import keras
-backend = keras.backend.backend()
-if backend in ("numpy", "openvino"):
-    sys.exit(f"{backend} trains no networks")
 keras.ops.add(1, 1)
-print(backend, "on", ", ".join(keras.distribution.list_devices()) or "cpu")
+print(keras.backend.backend(), "on", ", ".join(keras.distribution.list_devices()) or "cpu")
 """
+_DRAW = "import matplotlib.pyplot as plt; plt.figure(); print('draws')"
 
 UNANSWERED = "Replace the dots by your answer: {}."
 NOT_RUN = "There is no {} yet: run the cells above first."
@@ -55,13 +51,15 @@ class Finding(NamedTuple):
 def start_lesson() -> None:
     """Say what is wrong with this machine, if anything, and set the course's figure style.
 
-    Notes
-    -----
-    Called in the set-up cell of every lesson.
+    Examples
+    --------
+    >>> gh.start_lesson()
+
+    Lesson: the set-up cell of each.
     """
-    for finding in look(check_python, check_dependencies, check_room, check_variables, check_style):
-        if finding.cure:
-            print(f"{finding.found}\n    {finding.cure}")
+    for found, cure in look(check_packages, check_room, check_variables, set_style):
+        if cure:
+            print(f"{found}\n    {cure}")
 
 
 def look(*checks: Callable[[], list[Finding]]) -> list[Finding]:
@@ -71,51 +69,28 @@ def look(*checks: Callable[[], list[Finding]]) -> list[Finding]:
         try:
             findings += check()
         except Exception as error:  # what is broken may break in any way
-            subject = check.__name__.removeprefix("check_").replace("_", " ")
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            cure = "Mend what it names; if that is a package, install it anew."
-            findings.append(Finding(f"{subject}: {reason:.300}", cure))
+            cure = "Mend what it names. A package: pip install it anew; this one: pip install -e ."
+            findings.append(Finding(f"{check.__name__}: {reason:.300}", cure))
     return findings
 
 
-def check_python() -> list[Finding]:
-    """Return whether the course supports this Python."""
-    from packaging.specifiers import SpecifierSet
-
-    try:
-        wanted = SpecifierSet(metadata.metadata("gtzan-helpers")["Requires-Python"])
-    except (metadata.PackageNotFoundError, KeyError):
-        missing = "gtzan-helpers is not installed, so what it needs is not known"
-        return [Finding(missing, "In the course's folder: pip install -e .")]
-    fits = wanted.contains(platform.python_version(), prereleases=True)
-    cure = "" if fits else f"Install Python {wanted} and make the environment anew with it."
-    return [Finding(f"Python {platform.python_version()} on {platform.platform()}", cure)]
-
-
-def check_dependencies() -> list[Finding]:
-    """Return a line per package that the lessons need: its version, or how to get a fitting one."""
+def check_packages() -> list[Finding]:
+    """Return a line for Python and each package that lessons need: its version, and any cure."""
     from packaging.requirements import Requirement
 
-    try:
-        needed = metadata.requires("gtzan-helpers") or []
-    except metadata.PackageNotFoundError:  # check_python says so
-        return []
-    findings = []
-    for text in needed:
-        requirement = Requirement(text)
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+    findings = [Finding(f"Python {platform.python_version()} on {platform.platform()}")]
+    for needed in map(Requirement, metadata.requires("gtzan-helpers")):
+        if needed.marker and not needed.marker.evaluate({"extra": ""}):
             continue
-        name, wanted = requirement.name, f"{requirement.name}{requirement.specifier}"
         try:
-            version = metadata.version(name) or "0"  # None: what is installed is damaged
-        except (metadata.PackageNotFoundError, KeyError):
-            findings.append(Finding(f"{name} is missing", f'pip install "{wanted}"'))
-            continue
-        if requirement.specifier.contains(version, prereleases=True):
-            findings.append(Finding(f"{name} {version} (needs {requirement.specifier})"))
-        else:
-            cure = f'pip install --upgrade "{wanted}"'
-            findings.append(Finding(f"{name} {version} does not fit {requirement.specifier}", cure))
+            version = metadata.version(needed.name)
+        except (metadata.PackageNotFoundError, KeyError):  # KeyError: what is there is damaged
+            version = None
+        fits = version and needed.specifier.contains(version, prereleases=True)
+        cure = "" if fits else f'pip install --upgrade "{needed.name}{needed.specifier}"'
+        found = f"{needed.name} {version or 'is missing'} (needs {needed.specifier})"
+        findings.append(Finding(found, cure))
     return findings
 
 
@@ -125,53 +100,33 @@ def check_room() -> list[Finding]:
 
     from .cache import cache_folder, wanted_folder, why_not_writable
 
-    memory, folder = psutil.virtual_memory(), wanted_folder()
-    free = memory.available / GIGABYTE
-    more_memory = f"A lesson takes up to {LESSON_MEMORY} GB: close other programs and notebooks."
-    findings = [
-        Finding(
-            f"memory: {free:.1f} GB free of {memory.total / GIGABYTE:.1f} GB, on "
-            f"{os.cpu_count()} cores",
-            "" if free >= LESSON_MEMORY else more_memory,
-        )
+    memory = psutil.virtual_memory().available / GIGABYTE
+    close = f"A lesson takes up to {LESSON_MEMORY} GB: close other programs and notebooks."
+    move = "Make room, or set GTZAN_CACHE to a folder of yours on a disk that has some."
+    folder = wanted_folder()
+    reason = why_not_writable(folder)
+    with warnings.catch_warnings(action="ignore"):  # the finding says what the warning would
+        disk = shutil.disk_usage(cache_folder()).free / GIGABYTE
+    place = f"cannot be written ({reason})" if reason else f"has {disk:.1f} GB free"
+    return [
+        Finding(f"memory: {memory:.1f} GB free", close if memory < LESSON_MEMORY else ""),
+        Finding(f"disk: {folder} {place}", move if reason or disk < LESSON_DISK else ""),
     ]
-    if reason := why_not_writable(folder):
-        with warnings.catch_warnings(action="ignore"):  # this finding says it
-            cache_folder()
-        unwritable = f"{folder} cannot be written ({reason}), so nothing is kept for the next time"
-        return [
-            *findings,
-            Finding(unwritable, "Set GTZAN_CACHE to a folder of yours that has room."),
-        ]
-    existing = next(place for place in [folder, *folder.parents] if place.exists())
-    disk = shutil.disk_usage(existing).free / GIGABYTE
-    more_disk = "Make room, or set GTZAN_CACHE to a folder on a disk that has some."
-    cure = "" if disk >= LESSON_DISK else more_disk
-    return [*findings, Finding(f"disk: {disk:.1f} GB free for {folder}", cure)]
 
 
 def check_audio() -> list[Finding]:
-    """Return which audio formats can be read, and what decodes the others."""
+    """Return which of the course's audio formats can be read."""
     import librosa
     import soundfile
 
     librosa.feature.melspectrogram  # noqa: B018 - what is broken shows when it is asked for
-
-    readable = soundfile.available_formats()
-    missing = [name for name in ("WAV", "AU", "FLAC", "OGG", "MP3") if name not in readable]
-    cure = f"{' and '.join(missing)} cannot be read: pip install --upgrade soundfile"
-    decoder = shutil.which("ffmpeg") or shutil.which("avconv")
-    if decoder or platform.system() == "Darwin":
-        others = f"m4a, wma and others are decoded by {decoder or 'the system'}"
-    else:
-        others = "m4a and wma cannot be decoded; if you want to, install ffmpeg"
-    return [
-        Finding(f"audio: {', '.join(sorted(readable))}", cure if missing else ""),
-        Finding(f"audio: {others}"),
-    ]
+    missing = {"WAV", "AU", "FLAC", "OGG", "MP3"} - {*soundfile.available_formats()}
+    cure = f"for {' and '.join(sorted(missing))}: pip install --upgrade soundfile"
+    found = f"libsndfile {soundfile.__libsndfile_version__}; formats missing: {len(missing)}"
+    return [Finding(found, cure if missing else "")]
 
 
-def check_style() -> list[Finding]:
+def set_style() -> list[Finding]:
     """Set the course's figure style; return nothing, unless Matplotlib cannot draw."""
     from . import plots
 
@@ -180,82 +135,55 @@ def check_style() -> list[Finding]:
 
 
 def check_figures() -> list[Finding]:
-    """Return whether Matplotlib draws, in a process of its own, as in a lesson."""
-    reason = _tried("import matplotlib.pyplot as plt; plt.figure(); print('drawn')")[1]
-    named = _set_variables("MPL", "MATPLOTLIB")
-    cure = (
-        f"Unset {named.partition('=')[0]}."
-        if named
-        else "Install it anew: pip install --upgrade matplotlib"
-    )
-    return [Finding(f"figures: Matplotlib cannot draw ({reason})", cure)] if reason else []
+    """Return whether Matplotlib draws."""
+    return _trial("Matplotlib", _DRAW, "MPL", "MATPLOTLIB")
 
 
 def check_keras() -> list[Finding]:
-    """Return Keras' backend, the devices that it computes on, and a GPU that it does not see."""
-    computes, reason = _tried(_TRIAL)
-    if reason:
-        return [_keras_trouble(reason)]
-    findings = [Finding(f"Keras {metadata.version('keras')} computes with {computes}")]
-    if "gpu" not in computes and "cuda" not in computes:
-        idle = "there is an NVIDIA GPU that it does not use" if shutil.which("nvidia-smi") else ""
-        findings.append(Finding(f"acceleration: {idle or 'none'}; the lessons need none"))
-    return findings
+    """Return Keras' backend and the devices that it computes on."""
+    return _trial("Keras", _COMPUTE, *_OF_KERAS)
 
 
 def check_variables() -> list[Finding]:
     """Return what keeps Keras from starting if a variable does; without one, nothing is tried."""
-    reason = _tried(_TRIAL)[1] if _set_variables(*_OF_KERAS) else ""
-    return [_keras_trouble(reason)] if reason else []
+    return check_keras() if _set_variables(*_OF_KERAS) else []
 
 
-def start_keras() -> None:
-    """Import Keras, or say in one line why it cannot start.
-
-    Raises
-    ------
-    ValueError
-        If a variable of the environment or an installation keeps it from starting.
-    """
-    findings = check_variables()  # first, because a wrong variable may end the whole process
-    try:
-        if not findings:
-            import_module("gtzan_helpers.networks")
-    except Exception as error:  # what is broken may break in any way
-        findings = [_keras_trouble(f"{type(error).__name__}: {error}")]
-    if findings:
-        raise ValueError(": ".join(findings[0]))
+def require_keras() -> None:
+    """Raise a CourseError if a variable of the environment keeps Keras from starting."""
+    for found, cure in look(check_variables):
+        if cure:
+            raise CourseError(f"{found}: {cure}")
 
 
-def _keras_trouble(reason: str) -> Finding:
-    named = _set_variables(*_OF_KERAS)
-    found = f"Keras cannot start{' with ' if named else ''}{named} ({' '.join(reason.split())})"
-    name = named.partition("=")[0]
-    if name == "KERAS_BACKEND":
-        return Finding(found, "Install that backend, or set KERAS_BACKEND=jax.")
-    return Finding(found, f"Unset {name}." if name else "Install keras and jax anew.")
+def _set_variables(*prefixes: str) -> list[str]:
+    """Return the variables of the environment that begin so and change something, as name=value."""
+    return [
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name.startswith(prefixes) and value not in _HARMLESS
+    ]
 
 
-def _set_variables(*prefixes: str) -> str:
-    """Return the variables of the environment that begin so and say something, to be read."""
-    chosen = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
-    return ", ".join(f"{n}={value}" for n, value in chosen.items() if value not in _HARMLESS)
+def _trial(library: str, program: str, *prefixes: str) -> list[Finding]:
+    """Try a library in another process, because some failures end a process without a word."""
+    command, variables = [sys.executable, "-c", program], _set_variables(*prefixes)
+    options = {"errors": "replace", "env": os.environ | _QUIET, "timeout": 120}
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode == 0:
+        return [Finding(f"{library} {metadata.version(library)}: {_last_line(done.stdout)}")]
+    reason = _last_line(done.stderr) or f"status {done.returncode}"
+    if not variables:
+        cure = f"pip install --upgrade {library.lower()}"
+        return [Finding(f"{library} cannot start ({reason})", cure)]
+    cure = f"Unset {variables[0].partition('=')[0]}"
+    if library == "Keras":
+        cure += ", or set KERAS_BACKEND=jax"
+    return [Finding(f"{library} cannot start with {', '.join(variables)} ({reason})", cure)]
 
 
-def _tried(program: str) -> tuple[str, str]:
-    """Run some lines of Python in another process; return what they print, and why they fail.
-
-    In another, because some failures end a process without giving it a chance to say anything.
-    """
-    command = [sys.executable, "-c", program]
-    options = {"errors": "replace", "env": os.environ | _QUIET}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
-    except subprocess.TimeoutExpired:
-        return "", "it does not answer within two minutes"
-    *_, last = done.stderr.strip().splitlines() or [f"it ends with status {done.returncode}"]
-    printed = done.stdout.strip().rpartition("\n")[2]
-    return (printed, "") if done.returncode == 0 and printed else ("", last[:200])
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2][:200]
 
 
 def check_answer(checks: Callable[[], Iterable[object]], points: int = 1) -> int:
@@ -276,6 +204,12 @@ def check_answer(checks: Callable[[], Iterable[object]], points: int = 1) -> int
     -------
     int
         `points`, or 0.
+
+    Examples
+    --------
+    >>> gh.check_answer(lambda: iter([(count == 100, "Count all files.")]))
+
+    Lesson: the exercises.
     """
     hint = unanswered(checks) or first_hint(checks)
     print(f"Not yet. {hint}" if hint else "Right.", f"Points, of {points}:")

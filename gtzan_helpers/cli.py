@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import CourseError
+import gtzan_helpers as gh  # a room is loaded when a name of it is first used
+
+from . import classroom
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .classroom import Finding
     from .models import Models
     from .predict import Prediction
 
@@ -41,22 +42,32 @@ def main() -> None:
 def classify(
     song: str, data: str | None, folder: str | None, png: str | None, numbers: str | None
 ) -> None:
-    """Say what both networks make of SONG, as a whole and in its course.
+    """Say what both networks make of SONG, as a whole and from its beginning to its end.
 
     The networks are trained once, on the demo or on GTZAN_DATA, and kept; or loaded from a folder.
     """
+    if folder and data:
+        raise click.UsageError("--models are trained already: leave out --data")
     with one_line_errors():
-        from .outputs import STANDARD_OUTPUT, write_output
+        from . import audio, outputs
 
-        check_outputs(png, numbers)
-        # What is said on the way must not stand in a file that goes to standard output.
-        to_output = {png, numbers} & set(STANDARD_OUTPUT)
+        # What must not be written or cannot be read is refused before the training.
+        for path, begins in ((png, PNG), (numbers, JSON)):
+            if path:
+                outputs.check_output(path, begins)
+        if png and numbers and outputs.same_output(png, numbers):
+            raise gh.CourseError(f"--png and --json both name {numbers}: name two files")
+        audio.read_header(song)
+        os.environ["MPLBACKEND"] = "agg"  # figures go into files here, whatever was set
+        classroom.require_keras()
+        # What is printed must not stand in a file that goes to standard output.
+        to_output = {png, numbers} & set(outputs.STANDARD_OUTPUT)
         with redirect_stdout(sys.stderr if to_output else sys.stdout):
-            heard = hear(song, data, folder)
+            prediction = predict(song, data, folder)
         if numbers:
-            write_output(numbers, json.dumps(heard.as_dict(), indent=1) + "\n")
+            outputs.write_output(numbers, json.dumps(as_numbers(prediction), indent=1) + "\n")
         if png:
-            write_output(png, heard.picture()[0])
+            outputs.write_output(png, prediction.picture()[0])
 
 
 @contextmanager
@@ -68,59 +79,29 @@ def one_line_errors() -> Iterator[None]:
         raise
     except ImportError as error:
         raise click.ClickException(f"{error}: python -m gtzan_helpers doctor says more") from error
-    except ValueError as error:  # the family of all our errors
+    except (ValueError, OSError) as error:  # ValueError: the family of all our errors
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise click.ClickException(reason) from error
 
 
-def check_outputs(png: str | None, numbers: str | None) -> None:
-    """Refuse, before any training, files that must not be written or get in each other's way."""
-    from .outputs import check_output, same_output
-
-    for path, begins in ((png, PNG), (numbers, JSON)):
-        if path:
-            check_output(path, begins)
-    if png and numbers and same_output(png, numbers):
-        raise ValueError(f"--png and --json both name {numbers}: name two files")
-
-
-def hear(song: str, data: str | None, folder: str | None) -> Prediction:
+def predict(song: str, data: str | None, folder: str | None) -> Prediction:
     """Print what both networks make of a song, and return it."""
-    from . import audio, classroom
-
-    audio.read_header(song)  # a song that cannot be read is told before the training
-    os.environ.pop("MPLBACKEND", None)  # figures go into files here, whatever was set
-    classroom.start_keras()
-    from . import plots, predict
-
-    plots.plt.switch_backend("agg")
-    plots.use_style()  # the style of the course's figures
-    models = trained_models(data, folder)
+    gh.plots.use_style()
+    models = gh.load_models(folder) if folder else trained_models(data)
     click.echo(f"Trained on {models.trained_on}")
-    heard = predict.classify_song(song, models)
-    *verdicts, strangeness = heard.verdicts()
-    for verdict, probabilities in zip(verdicts, heard.probabilities.values(), strict=True):
-        click.echo(f"\n{verdict}\n  {course_of(probabilities)}")
+    prediction = gh.classify_song(song, models)
+    *verdicts, strangeness = prediction.verdicts()
+    for verdict, table in zip(verdicts, prediction.probabilities.values(), strict=True):
+        click.echo(f"\n{verdict}\n  {course_of(table)}")
     click.echo(f"\n{strangeness}")
-    return heard
+    return prediction
 
 
-def trained_models(data: str | None, folder: str | None) -> Models:
-    """Return networks from a folder, or trained on some data."""
-    from . import datasets, splits
-    from .models import load_models, train_models
-
-    if folder:
-        if data:
-            raise click.UsageError("--models are trained already: leave out --data")
-        return load_models(folder)
-    tracks = datasets.usable(datasets.load_tracks(data))
+def trained_models(data: str | None) -> Models:
+    tracks = gh.usable(gh.load_tracks(data))
     if tracks.empty:
         place = data or os.environ.get("GTZAN_DATA") or "the demo"
-        raise CourseError(f"no usable track is left in {place}: take other recordings")
-    return train_models(tracks, splits.split(tracks, by=splits.strictest_split(tracks)))
+        raise gh.CourseError(f"no usable track is left in {place}: take other recordings")
+    return gh.train_models(tracks, gh.split(tracks, by=gh.strictest_split(tracks)))
 
 
 def course_of(probabilities: pd.DataFrame) -> str:
@@ -132,29 +113,34 @@ def course_of(probabilities: pd.DataFrame) -> str:
     )
 
 
-@main.command("doctor")
-def see_doctor() -> None:
-    """Look at this machine, and say what is missing and how to mend it."""
-    from . import classroom
+def as_numbers(prediction: Prediction) -> dict[str, object]:
+    """Return a prediction as numbers and text, for a JSON file; times in seconds."""
+    tables = prediction.probabilities.items()
+    return {
+        "song": prediction.name,
+        "seconds": prediction.seconds,
+        "distance": prediction.distance,
+        "strangeness": prediction.strangeness,
+        "overall": prediction.overall.round(4).to_dict("index"),
+        "windows": {
+            name: table.round(4).reset_index().to_dict("records") for name, table in tables
+        },
+    }
 
-    complete = report(classroom.look(classroom.check_python, classroom.check_dependencies))
-    if complete:  # the other checks need the dependencies
-        others = (
-            classroom.check_room,
-            classroom.check_audio,
-            classroom.check_figures,
-            classroom.check_keras,
-        )
-        complete = report(classroom.look(*others))
+
+@main.command()
+def doctor() -> None:
+    """Look at this machine, and say what is missing and how to mend it."""
+    checks = ("room", "audio", "figures", "keras")
+    complete = report("packages") and report(*checks)  # which need the packages
     if not complete:
         sys.exit("Mend what is marked with !!, then ask again.")
     click.echo("Everything is here.")
 
 
-def report(findings: list[Finding]) -> bool:
-    """Print each finding, and its cure if it has one; return whether nothing needs a cure."""
-    for line, cure in findings:
-        click.echo(f"{'!!' if cure else 'ok'}  {line}")
-        if cure:
-            click.echo(f"      {cure}")
+def report(*names: str) -> bool:
+    """Print what some checks find, and the cures; return whether none is needed."""
+    findings = classroom.look(*[getattr(classroom, f"check_{name}") for name in names])
+    for found, cure in findings:
+        click.echo(f"!!  {found}\n      {cure}" if cure else f"ok  {found}")
     return not any(cure for _, cure in findings)

@@ -7,32 +7,16 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .audio import AudioError, read_header
 from .copies import recordings
-from .downloads import (
-    COLLECTIONS,
-    fetch_index,
-    fetch_tracks,
-    is_audio,
-    is_stray,
-    unpack,
-)
+from .downloads import COLLECTIONS, fetch_index, fetch_tracks, is_audio, is_stray, unpack
 from .errors import CourseError
 from .lists import DEMO, GENRES, find_artists
 from .splits import connected_rows
-from .tables import (
-    same_spelling,
-    track_name,
-    tracks_of_pieces,
-    warn_of_genres_alike,
-)
-
-# What folders of genre folders are called, where there are several.
-_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
-# As many genres are named in the line that describes a source.
-_NAMED_GENRES = 10
+from .tables import same_spelling, track_name, tracks_of_pieces, warn_of_genres_alike
 
 SETS = ("demo", *COLLECTIONS)
 _ABOUT = {
@@ -41,6 +25,10 @@ _ABOUT = {
     "full": "Real music, with repeated artists, copies and doubtful labels among it.",
     "folder": "Your own choice of tracks: scores hold for music like it.",
 }
+# What folders of genre folders are called, where there are several.
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+# As many genres are named in the line that describes a source.
+_NAMED_GENRES = 10
 
 
 def load_tracks(source: str | Path | None = None, index: str | Path | None = None) -> pd.DataFrame:
@@ -75,28 +63,21 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
         If there is no such folder or archive, it holds no tracks or cannot be understood, the index
         is malformed, or a download fails.
 
-    Notes
-    -----
-    Taught in notebooks/01_explore_the_data.ipynb.
+    Examples
+    --------
+    >>> tracks = gh.load_tracks("demo")
+    >>> tracks.groupby("genre")["artist"].nunique()
+
+    Lesson: 01_explore_the_data.
     """
     chosen = str(source or os.environ.get("GTZAN_DATA") or "demo")
     try:
-        folder = _folder(chosen)
-        genres, paths = _genres_and_paths(folder)
-        tracks = _table(genres, paths)
-        seconds = tracks["seconds"].fillna(float("inf"))
-        whole = tracks_of_pieces(tracks["track_id"], tracks["genre"], seconds)
-        artists = find_artists(_places(folder, genres[0]), tracks["track_id"], index, whole)
-        if artists is None:
-            artists = _artists_by_folder(tracks, genres)
+        tracks = _load(_folder(chosen), index)
     except CourseError as error:
         if source or chosen == "demo":
             raise
         raise CourseError(f"{error} (GTZAN_DATA is set to {chosen})") from error
-    tracks["artist"] = [artists.get(track_id, "") for track_id in tracks["track_id"]]
-    tracks["recording"] = _recordings(tracks, whole)
-    tracks["source"] = chosen if chosen in SETS else "folder"
-    return tracks
+    return tracks.assign(source=chosen if chosen in SETS else "folder")
 
 
 def describe_source(tracks: pd.DataFrame) -> str:
@@ -111,6 +92,12 @@ def describe_source(tracks: pd.DataFrame) -> str:
     -------
     str
         Such as "folder: 113 usable tracks of 115, 2 genres (jazz, pop), 10 s each. Your own …".
+
+    Examples
+    --------
+    >>> print(gh.describe_source(gh.load_tracks()))
+
+    Lesson: 01_explore_the_data.
     """
     readable = tracks[tracks["problem"] == ""]
     source = " and ".join(tracks["source"].unique() if "source" in tracks else []) or "folder"
@@ -120,9 +107,16 @@ def describe_source(tracks: pd.DataFrame) -> str:
     if readable.empty:
         return f"{source}: none of {found} tracks can be read."
     pieces = f" in {len(readable)} pieces" if len(readable) > n_tracks else ""
+    genres = sorted(readable["genre"].unique())
+    more = f" and {len(genres) - _NAMED_GENRES} more" if len(genres) > _NAMED_GENRES else ""
+    named = f"{len(genres)} genre{'s' * (len(genres) != 1)}"
+    shortest, median, longest = readable["seconds"].quantile([0, 0.5, 1])
+    alike = longest - shortest <= 0.1 * median
+    lengths = f"{median:.0f} s" if alike else f"{shortest:.0f} to {longest:.0f} s"
     return (
-        f"{source}: {n_tracks} usable tracks of {found}{pieces}, {_named(readable['genre'])}, "
-        f"{_lengths(readable['seconds'])}. {_ABOUT.get(source, _ABOUT['folder'])}"
+        f"{source}: {n_tracks} usable tracks of {found}{pieces}, {named} "
+        f"({', '.join(genres[:_NAMED_GENRES])}{more}), {lengths} each. "
+        f"{_ABOUT.get(source, _ABOUT['folder'])}"
     )
 
 
@@ -148,118 +142,115 @@ def _folder(source: str) -> Path:
     )
 
 
-def _genres_and_paths(root: Path) -> tuple[list[Path], list[Path]]:
-    """Find the folders of the genres, wherever they lie below `root`, and all tracks in them."""
-    paths = sorted(_audio_files(root))
-    if not paths:
-        raise CourseError(
-            f"{root} holds no audio files: point to a folder that holds a folder of tracks for "
-            "each genre, such as blues/blues.00000.wav"
-        )
-    parent, genres = root, _folders_within(root, paths)
-    while len(genres) == 1 and not _is_genre(genres[0], paths):
-        parent, genres = genres[0], _folders_within(genres[0], paths)
-    outside = [path for path in paths if not any(map(path.is_relative_to, genres))]
-    if not genres:
-        raise CourseError(
-            f"{root} holds {printable(outside[0].name)} outside any genre folder: put each track "
-            "into a folder named after its genre, and point to the folder that holds those"
-        )
-    _refuse_two_places(root, genres, paths)
-    _warn_of_folders(parent, genres, outside)
-    return genres, sorted(set(paths) - set(outside))
+def _load(folder: Path, index: str | Path | None) -> pd.DataFrame:
+    """Return the table of the tracks in a folder, all columns but the source."""
+    paths = sorted(_audio_files(folder))
+    parent = _folder_of_genres(folder, paths)
+    inside = [path for path in paths if path.is_relative_to(parent) and path.parent != parent]
+    _check_folders(folder, parent, inside, sorted(set(paths) - set(inside)))
+    tracks = _table(parent, inside)
+    whole = tracks_of_pieces(tracks["track_id"], tracks["genre"], tracks["seconds"].fillna(np.inf))
+    places = [place for place in (parent, *parent.parents) if place.is_relative_to(folder)]
+    artists = find_artists(reversed(places), tracks["track_id"], index, whole)
+    if artists is None:
+        artists = _artists_by_folder(tracks, parent)
+    tracks["artist"] = [artists.get(track_id, "") for track_id in tracks["track_id"]]
+    tracks["recording"] = _recordings(tracks, whole)
+    return tracks
 
 
 def _audio_files(root: Path) -> Iterator[Path]:
-    """Yield all audio files below a folder; what links lead to is entered once."""
-    entered = {os.path.realpath(root)}
-    above = set(map(str, Path(os.path.realpath(root)).parents))
+    """Yield all audio files below a folder; what links lead to is entered once, and never above."""
+    entered = {os.path.realpath(place) for place in (root, *root.resolve().parents)}
 
-    def tell(error: OSError) -> None:
-        text = f"{printable(error.filename)} is left out: it cannot be read ({error.strerror})"
-        warnings.warn(text, stacklevel=6)
+    def warn(error: OSError) -> None:
+        warnings.warn(f"a folder is left out: {error}", stacklevel=6)
 
-    for folder, names, files in os.walk(root, onerror=tell, followlinks=True):
+    for folder, names, files in os.walk(root, onerror=warn, followlinks=True):
         yield from (Path(folder, name) for name in files if is_audio(name))
-        names[:] = sorted(name for name in names if not is_stray(name))
-        targets = [os.path.realpath(Path(folder, name)) for name in names]
-        names[:] = [
-            name
-            for number, (name, target) in enumerate(zip(names, targets, strict=True))
-            if target not in entered | above | set(targets[:number])
-        ]
+        # Of several names for one folder the first counts: it is put in last.
+        ours = sorted((name for name in names if not is_stray(name)), reverse=True)
+        targets = {os.path.realpath(Path(folder, name)): name for name in ours}
+        names[:] = [name for target, name in targets.items() if target not in entered]
         entered.update(targets)
 
 
-def _folders_within(folder: Path, paths: list[Path]) -> list[Path]:
-    """Return the folders directly below one that hold tracks, however deep."""
-    below = [path.relative_to(folder).parts for path in paths if path.is_relative_to(folder)]
-    return sorted({folder / parts[0] for parts in below if len(parts) > 1})
+def _folder_of_genres(root: Path, paths: list[Path]) -> Path:
+    """Find the folder that holds those of the genres, at any depth."""
+    parent, places = root, [path.relative_to(root).parts for path in paths]
+    while name := _wrapper(places):
+        parent /= name
+        places = [place[1:] for place in places if place[0] == name]
+    return parent
 
 
-def _is_genre(folder: Path, paths: list[Path]) -> bool:
-    """Whether a folder that stands alone is a genre, and not one that holds the genres."""
-    holds_tracks = any(path.parent == folder for path in paths)
-    n_folders = len(_folders_within(folder, paths))
-    return folder.name.lower() in GENRES or (holds_tracks and n_folders < 2)
+def _wrapper(places: list[tuple[str, ...]]) -> str:
+    """Return the folder that stands alone, as Data does around the genres; "" if none does."""
+    names = {place[0] for place in places if len(place) > 1}
+    name = min(names, default="")
+    holds_tracks = any(len(place) == 2 for place in places)
+    n_folders = len({place[1] for place in places if len(place) > 2})
+    is_genre = name.lower() in GENRES or (holds_tracks and n_folders < 2)
+    return name if len(names) == 1 and not is_genre else ""
 
 
-def _refuse_two_places(root: Path, genres: list[Path], paths: list[Path]) -> None:
-    """Refuse folders of genre folders, such as train and test, that stand side by side."""
-    inner = {genre: {path.name for path in _folders_within(genre, paths)} for genre in genres}
-    names = [name for names in inner.values() for name in names]
-    twice = {name.lower() for name in names if names.count(name) > 1}
-    # Artists may stand in several genres; genres stand in several parts, and so do GTZAN's.
-    parts = twice and {genre.name.lower() for genre in genres} <= _PARTS
-    places = [genre for genre in genres if inner[genre] and (parts or twice & set(GENRES))]
-    # Where a track is called like its folder, blues/blues.00000.wav, that folder is a genre.
-    own = {path.parent for path in paths if "/" not in track_name("/".join(path.parts[-2:]))}
-    if deeper := own - set(genres):
-        places = sorted({folder.parent for folder in deeper} | {genres[0].parent})
-        places = places[-2:]
-    if places:
+def _check_folders(root: Path, parent: Path, inside: list[Path], outside: list[Path]) -> None:
+    """Refuse folders without genres, or with genres in several places; warn of odd ones."""
+    if not inside:
         raise CourseError(
-            f"{root} holds genre folders in more than one place, {printable(places[0])} and "
-            f"{printable(places[1])}: point to the one that is meant"
+            f"{root} holds no audio files in folders named after their genres: point to a folder "
+            "that holds a folder of tracks for each genre, such as blues/blues.00000.wav"
         )
-
-
-def _warn_of_folders(parent: Path, genres: list[Path], outside: list[Path]) -> None:
-    """Say what is odd about the folders: tracks outside, empty genres, numbers for names."""
-    names = {genre.name for genre in genres}
+    places = [path.relative_to(parent).parts for path in inside]
+    _refuse_several_places(root, places)
+    genres = sorted({place[0] for place in places})
     if outside:
-        n, first = len(outside), printable(outside[0])
-        warnings.warn(f"{n} tracks outside the genre folders are left out: {first} …", stacklevel=4)
-    if empty := [name for name in GENRES if name not in names and (parent / name).is_dir()]:
-        text = f"the genre folder {parent / empty[0]} holds no audio files: put its tracks there"
-        warnings.warn(text, stacklevel=4)
-    if all(name.isdecimal() and len(name) <= 3 for name in names):
+        first = escaped_name(outside[0])
         warnings.warn(
-            f"the genres are taken from the folders {', '.join(sorted(names)[:3])} …, which are "
-            "numbers: the folders of FMA say nothing, and its genres stand in its tracks.csv; "
-            "put the tracks into folders named after them",
+            f"{len(outside)} tracks outside the genre folders are left out: {first} …", stacklevel=4
+        )
+    if all(name.isdecimal() and len(name) <= 3 for name in genres):
+        warnings.warn(
+            f"the genres are taken from the folders {', '.join(genres[:3])} …, which are numbers: "
+            "the folders of FMA say nothing, and its genres stand in its tracks.csv; put the "
+            "tracks into folders named after them",
             stacklevel=4,
         )
-    warn_of_genres_alike(sorted(names))
+    warn_of_genres_alike(genres)
 
 
-def _table(genres: list[Path], paths: list[Path]) -> pd.DataFrame:
-    rows: dict[str, tuple] = {}
-    parent = genres[0].parent
-    for path in paths:
-        place = printable(path.relative_to(parent).as_posix())
-        name = place.partition("/")[0]
-        track_id = track_name(place, name)
-        if track_id in rows:
-            raise CourseError(
-                f"{printable(path)} and {printable(Path(rows[track_id][3]).name)} are both track "
-                f"{track_id}: keep one of them, or rename it"
-            )
-        rows[track_id] = (track_id, name, "", str(path), *_header(path))
-    columns = ["track_id", "genre", "artist", "path", "seconds", "sample_rate", "problem"]
-    table = dict(zip(columns, zip(*sorted(rows.values()), strict=True), strict=True))
+def _refuse_several_places(root: Path, places: list[tuple[str, ...]]) -> None:
+    """Refuse folders of genre folders, such as train and test, that stand side by side."""
+    folders: dict[str, set[str]] = {place[0]: set() for place in places}
+    for name, folder, *_ in (place for place in places if len(place) > 2):
+        folders[name].add(folder.lower())
+    parts = {name.lower() for name in folders} <= _PARTS
+    several = [
+        escaped_name(name)
+        for name, inner in folders.items()
+        if name.lower() not in GENRES and (len(inner.intersection(GENRES)) > 1 or (parts and inner))
+    ]
+    if several:
+        raise CourseError(
+            f"{root} holds genre folders in more than one place, also within "
+            f"{' and '.join(several)}: point to the one that is meant"
+        )
+
+
+def _table(parent: Path, paths: list[Path]) -> pd.DataFrame:
+    places = [escaped_name(path.relative_to(parent).as_posix()) for path in paths]
+    genres = [place.partition("/")[0] for place in places]
+    tracks = pd.DataFrame({"track_id": list(map(track_name, places, genres)), "genre": genres})
     # A column of text cannot hold a path whose bytes are no UTF-8.
-    return pd.DataFrame(table | {"path": pd.Series(table["path"], dtype=object)})
+    tracks = tracks.assign(artist="", path=pd.Series(map(str, paths), dtype=object))
+    headers = map(_header, paths)
+    tracks = tracks.join(pd.DataFrame(headers, columns=["seconds", "sample_rate", "problem"]))
+    tracks = tracks.sort_values("track_id", kind="stable", ignore_index=True)
+    if (twice := tracks["track_id"].duplicated(keep=False)).any():
+        first, second = map(escaped_name, tracks["path"][twice][:2])
+        name = tracks["track_id"][twice].iloc[0]
+        raise CourseError(f"{first} and {second} are both track {name}: keep or rename one of them")
+    return tracks
 
 
 def _header(path: Path) -> tuple[float, int, str]:
@@ -269,23 +260,18 @@ def _header(path: Path) -> tuple[float, int, str]:
         return float("nan"), 0, error.reason
 
 
-def printable(name: str | Path) -> str:
+def escaped_name(name: str | Path) -> str:
     """Return a file's name as text, with a sign like \\xe9 for each byte that is no UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _places(folder: Path, genre: Path) -> list[Path]:
-    """Return the folders that a list of artists may lie in, from the outermost to the genres'."""
-    return [place for place in reversed(genre.parents) if place.is_relative_to(folder)]
-
-
-def _artists_by_folder(tracks: pd.DataFrame, genres: list[Path]) -> dict[str, str]:
+def _artists_by_folder(tracks: pd.DataFrame, parent: Path) -> dict[str, str]:
     """Return the folder within its genre that each track lies in, where all lie in such."""
-    places = [Path(path).relative_to(genres[0].parent).parts for path in tracks["path"]]
+    places = [Path(path).relative_to(parent).parts for path in tracks["path"]]
     if any(len(place) < 3 for place in places):
         return {}
-    print(f"artists are taken from the folders: {printable('/'.join(places[0]))}")
-    names = same_spelling(printable(place[1]) for place in places)
+    print(f"artists are taken from the folders: {escaped_name('/'.join(places[0]))}")
+    names = same_spelling(escaped_name(place[1]) for place in places)
     return dict(zip(tracks["track_id"], names, strict=True))
 
 
@@ -298,16 +284,3 @@ def _recordings(tracks: pd.DataFrame, whole: pd.Series) -> pd.Series:
     print(f"{pieces.sum()} files are pieces of {whole[pieces].nunique()} tracks, by their names")
     groups = connected_rows(pd.DataFrame({"copy": copies, "piece": whole}))
     return whole.groupby(groups).transform("first")
-
-
-def _named(genres: pd.Series) -> str:
-    names = sorted(genres.unique())
-    n_more = len(names) - _NAMED_GENRES
-    named = ", ".join(names[:_NAMED_GENRES]) + (f" and {n_more} more" if n_more > 0 else "")
-    return f"{len(names)} genre{'s' * (len(names) != 1)} ({named})"
-
-
-def _lengths(seconds: pd.Series) -> str:
-    if seconds.max() - seconds.min() <= 0.1 * seconds.median():
-        return f"{seconds.median():.0f} s each"
-    return f"{seconds.min():.0f} to {seconds.max():.0f} s each"

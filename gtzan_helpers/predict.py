@@ -1,6 +1,6 @@
 """What both networks say of any song: asked piece by piece, shown, and played.
 
-Taught in notebooks/06_compare_and_use.ipynb.
+Lesson: 06_compare_and_use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,15 +30,7 @@ from .audio import (
     read_header,
 )
 from .features import FEATURE_NAMES, track_features
-from .models import (
-    CNN,
-    DENSE,
-    SAMPLE_RATE,
-    SLICE_SECONDS,
-    Models,
-    nearest_distances,
-    scaled_features,
-)
+from .models import CNN, DENSE, SAMPLE_RATE, SLICE_SECONDS, Models, nearest_distances
 from .slices import cut
 
 if TYPE_CHECKING:
@@ -97,42 +89,17 @@ class Prediction:
             best = ", ".join(f"{genre} {share:.0%}" for genre, share in row.nlargest(3).items())
             unsure = " (no genre reaches one half: it is unsure)" if row.max() < UNSURE else ""
             lines.append(f"{name}: {best}{unsure}")
-        farther = (
-            f"By its features, the song is farther from every training track than "
-            f"{self.strangeness:.0%} of the validation tracks are"
-        )
         unlike = ": it is unlike all that the networks know, and they can only guess."
-        return [*lines, farther + (unlike if self.strangeness >= UNLIKE else ", which is usual.")]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return everything as numbers and text, for a JSON file; times in seconds."""
-        networks = {
-            name: {
-                "overall": self.overall.loc[name].round(4).to_dict(),
-                "windows": [
-                    {"start": float(start)} | row.round(4).to_dict()
-                    for start, row in table.iterrows()
-                ],
-            }
-            for name, table in self.probabilities.items()
-        }
-        return {
-            "song": self.name,
-            "seconds": self.seconds,
-            "distance": self.distance,
-            "strangeness": self.strangeness,
-            "networks": networks,
-        }
+        meaning = unlike if self.strangeness >= UNLIKE else ", which is usual."
+        farther = "By its features, the song is farther from every training track than"
+        return [*lines, f"{farther} {self.strangeness:.0%} of the validation tracks are{meaning}"]
 
     def picture(self) -> tuple[bytes, str]:
         """Return the figure as a PNG file, and in words for those who cannot see it."""
-        import matplotlib.pyplot as plt
-
-        axes = plots.song(self.probabilities, title=self.name)
-        figure = axes[0].figure
-        png = plots.png(figure)
-        plt.close(figure)
-        return png, plots.spoken(figure)
+        figure = plots.song(self.probabilities, title=self.name)[0].figure
+        png, words = plots.png(figure), plots.spoken(figure)
+        plots.plt.close(figure)
+        return png, words
 
     def __repr__(self) -> str:
         return "\n".join([self.name, *self.verdicts()])
@@ -151,9 +118,9 @@ class Prediction:
 def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) -> Prediction:
     """Ask both networks for the genre of a song, from its beginning to its end.
 
-    The CNN hears slices of 2 seconds; the dense network gets the features of windows as long as
-    the tracks it learned from (of the whole song, if that is shorter), each overlapping the next
-    by half, or, in songs of hours, 100 of them evenly placed. The song is read piece by piece.
+    The CNN gets slices of 2 seconds; the dense network the features of windows as long as the
+    tracks it learned from (of the whole song, if that is shorter), each overlapping the next by
+    half, or, in songs of hours, 100 of them evenly placed. The song is read piece by piece.
 
     Parameters
     ----------
@@ -171,40 +138,40 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
     ------
     AudioError
         If the file cannot be read, is shorter than 2 seconds, or is silent throughout.
-    ValueError
-        If `hop_seconds` is not positive.
 
-    Notes
-    -----
-    Taught in notebooks/06_compare_and_use.ipynb.
+    Examples
+    --------
+    >>> gh.classify_song("song.mp3", models).overall
+
+    Lesson: 06_compare_and_use.
     """
     seconds = read_header(path, exact=True)[0]
-    if not hop_seconds > 0:
-        raise ValueError(f"hop_seconds is {hop_seconds:g}, but slices must move on")
-    if seconds < SLICE_SECONDS:
-        raise AudioError(
-            path, f"lasts {seconds:.1f} s", f"take at least {SLICE_SECONDS:g} s of a song"
-        )
+
+    def ask_cnn(slices: NDArray[np.float32]) -> NDArray[np.float32]:
+        return models.cnn.predict(slices, batch_size=64, verbose=0)
+
+    def measure(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        measured = [track_features(samples, SAMPLE_RATE) for samples in windows]
+        return pd.DataFrame(measured)[FEATURE_NAMES].to_numpy(np.float32)
+
+    of_slices = _each_slice(path, seconds, SLICE_SECONDS, hop_seconds, ask_cnn)
     # A file may hold a little less than its header says, as read_audio allows.
     window = min(models.track_seconds, max(SLICE_SECONDS, seconds - MISSING_SECONDS_ALLOWED))
-    slices = _hear(
-        path, seconds, SLICE_SECONDS, hop_seconds, lambda pieces: _ask(models.cnn, pieces)
-    )
-    hop = max(window / 2, seconds / MOST_WINDOWS)
-    features = _hear(path, seconds, window, hop, _feature_rows)
-    dense = _ask(models.dense, features.to_numpy(np.float32))
-    scaled = scaled_features(models.dense, features.to_numpy(np.float32))
-    distance = float(np.median(nearest_distances(models.known, scaled)))
-    strangeness = float(np.mean(models.distances < distance))
-    tables = {
-        DENSE: pd.DataFrame(dense, features.index, models.genres),
-        CNN: slices.set_axis(models.genres, axis="columns"),
+    window_hop = max(window / 2, seconds / MOST_WINDOWS)
+    features = _each_slice(path, seconds, window, window_hop, measure)
+    of_windows = models.dense.predict(features.to_numpy(), verbose=0)
+    probabilities = {
+        DENSE: pd.DataFrame(of_windows, features.index, models.genres),
+        CNN: of_slices.set_axis(models.genres, axis="columns"),
     }
-    return Prediction(Path(path), seconds, tables, distance, strangeness)
+    distances = nearest_distances(models.dense, models.known, features.to_numpy())
+    distance = float(np.median(distances))
+    strangeness = float(np.mean(models.distances < distance))
+    return Prediction(Path(path), seconds, probabilities, distance, strangeness)
 
 
 def choose_song(models: Models) -> ipywidgets.Widget:
-    """Return a button that takes a file from the reader's machine, and shows what is heard in it.
+    """Return a button that takes a file from the reader's machine, and shows what networks say.
 
     Parameters
     ----------
@@ -216,15 +183,13 @@ def choose_song(models: Models) -> ipywidgets.Widget:
         For JupyterLab, Binder and Colab. Large files, of more than 10 MB or so, may not pass; give
         their path to `classify_song` instead.
 
-    Raises
-    ------
-    ModuleNotFoundError
-        If ipywidgets is not installed.
+    Examples
+    --------
+    >>> gh.choose_song(models)
 
-    Notes
-    -----
-    Taught in notebooks/06_compare_and_use.ipynb.
+    Lesson: 06_compare_and_use.
     """
+    from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
 
     accepted = ",".join(["audio/*", *sorted(AUDIO_SUFFIXES)])
@@ -233,68 +198,45 @@ def choose_song(models: Models) -> ipywidgets.Widget:
 
     def show(change: dict[str, object]) -> None:
         shown.clear_output()
-        with shown:
+        with shown, tempfile.TemporaryDirectory() as folder:
             for file in change["new"]:
-                _show_upload(file["name"], bytes(file["content"]), models)
+                song = Path(folder, Path(file["name"]).name)
+                song.write_bytes(bytes(file["content"]))
+                try:
+                    display(classify_song(song, models))
+                except AudioError as error:
+                    print(f"{display_name(song.name)}: {error.reason}; {error.way_out}")
 
     button.observe(show, names="value")
     return VBox([button, shown])
 
 
-def _show_upload(name: str, content: bytes, models: Models) -> None:
-    from IPython.display import display
-
-    with tempfile.TemporaryDirectory() as folder:
-        song = Path(folder, Path(name).name)
-        song.write_bytes(content)
-        try:
-            display(classify_song(song, models))
-        except AudioError as error:
-            print(f"{display_name(song.name)}: {error.reason}; {error.way_out}")
-
-
-def _ask(network: object, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    return network.predict(inputs, batch_size=64, verbose=0)
-
-
-def _hear(
+def _each_slice(
     path: str | Path,
     song_seconds: float,
     seconds: float,
     hop_seconds: float,
-    listen: Callable[[NDArray[np.float32]], NDArray | pd.DataFrame],
+    function: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> pd.DataFrame:
-    """Return what a function makes of each slice of a song, indexed by the slice's start."""
-    rows, starts, lowest, highest = [], [], np.inf, -np.inf
-    for start, slices in _pieces(path, song_seconds, seconds, hop_seconds):
-        rows.append(pd.DataFrame(listen(slices)))
-        starts.append(start)
-        lowest, highest = min(lowest, slices.min()), max(highest, slices.max())
-    if not rows:
-        raise AudioError(path, f"holds less than the {seconds:.1f} s that its header promises")
-    if highest - lowest < 2 * SILENT:  # wherever they lie: an offset is no sound
-        raise AudioError(path, "is silent from beginning to end", "choose one that sounds")
-    table = pd.concat(rows)
-    return table.set_index(pd.Index(np.concatenate(starts), name="start"))
-
-
-def _pieces(
-    path: str | Path, song_seconds: float, seconds: float, hop_seconds: float
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
-    """Read a song piece by piece, and yield the slices of each and where in the song they start."""
+    """Return a function's row for each slice of a song, indexed by the slice's start."""
+    if not hop_seconds > 0:
+        raise ValueError(f"hop_seconds is {hop_seconds:g}, but slices must move on")
     hop_seconds = max(1, round(hop_seconds * SAMPLE_RATE)) / SAMPLE_RATE  # slices start at samples
     n_slices = max(1, int((PIECE_SECONDS - seconds) // hop_seconds) + 1)
     length = (n_slices - 1) * hop_seconds + seconds
     firsts = np.arange(0, song_seconds - seconds + 1e-9, n_slices * hop_seconds)
+    rows, starts, loudest = [], [], 0.0
     for first in tqdm(firsts, "listen", unit="piece", leave=False):
         # A hundredth of a second more than needed: rounding must not cost the last slice.
         samples = read_audio(path, SAMPLE_RATE, float(first), length + 0.01)
         if len(samples) < round(seconds * SAMPLE_RATE):
-            return
+            break
         slices = cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
-        yield first + hop_seconds * np.arange(len(slices)), slices
-
-
-def _feature_rows(slices: NDArray[np.float32]) -> pd.DataFrame:
-    rows = [track_features(samples, SAMPLE_RATE) for samples in slices]
-    return pd.DataFrame(rows)[FEATURE_NAMES]
+        rows.append(function(slices))
+        starts.append(first + hop_seconds * np.arange(len(slices)))
+        loudest = max(loudest, np.ptp(slices) / 2)  # about its middle: an offset is no sound
+    if not rows:
+        raise AudioError(path, f"lasts {song_seconds:.1f} s", f"take at least {seconds:g} s of it")
+    if loudest < SILENT:
+        raise AudioError(path, "is silent from beginning to end", "choose one that sounds")
+    return pd.DataFrame(np.concatenate(rows), pd.Index(np.concatenate(starts), name="start"))

@@ -7,6 +7,8 @@ import io
 import re
 import unicodedata
 import warnings
+import zlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,8 +18,6 @@ from .audio import AUDIO_SUFFIXES
 
 # A row this short, whose name differs from another's in its last number only, is hardly a track.
 PIECE_SECONDS = 10.0
-# Where fewer of the tracks than this are on a list, the list may be about others.
-ENOUGH_NAMED = 0.9
 
 _SUFFIX = re.compile(rf"\.(?:{'|'.join(suffix[1:] for suffix in AUDIO_SUFFIXES)})$", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.+)\.\d{5}(?:\.\d+)?")
@@ -32,17 +32,14 @@ _NOBODY = {"various artists", "compilations", "unknown artist"}
 def read_text(path: str | Path) -> str:
     """Return the text of a file in UTF-8, UTF-16 or Windows' own code, packed with gzip or not.
 
-    Raises
-    ------
-    OSError, ValueError
-        If it cannot be read, or is no text.
+    Where it cannot be read or is no text, the error is an OSError or ValueError, not yet ours.
     """
     data = Path(path).read_bytes()
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
-        except EOFError as error:
-            raise ValueError("the packed file is cut short") from error
+        except (EOFError, zlib.error) as error:
+            raise ValueError("the packed file is cut short or damaged") from error
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16")
     if data[:2] == b"PK":
@@ -59,16 +56,9 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     """Read a CSV file as text, and return it with its separator: comma, semicolon or tab.
 
     Everything stays text: there are genres called 1990, 001, NA and True. Columns without a name,
-    which count the rows, are left out.
-
-    Raises
-    ------
-    OSError, ValueError
-        If it cannot be read as a table.
+    which count the rows, are left out. Errors are those of `read_text`.
     """
-    text = read_text(path).replace("\r\n", "\n").lstrip("\n")
-    if "\n" not in text:  # as the first Macintoshes ended lines
-        text = text.replace("\r", "\n")
+    text = io.StringIO(read_text(path), newline=None).read().lstrip("\n")  # any system's line ends
     if stated := re.match(r"sep=(.)\n", text):  # a line that Excel writes and understands
         text = text[stated.end() :]
     header = text.partition("\n")[0]
@@ -130,33 +120,21 @@ def find_listed(track_ids: Iterable[str], listed: Mapping[str, str]) -> dict[str
     Names match whatever their case, their suffix and their form of accents; and a path matches the
     end of a longer one, unless that is the end of several.
     """
-    said: dict[str, str] = {}
+    whole, ends = defaultdict(set), defaultdict(set)
+    for name, value in listed.items():
+        whole[_ends(name)[0]].add(value)
+        for end in _ends(name):
+            ends[end].add(value)
     ids = list(dict.fromkeys(track_ids))
-    for key in (_key, lambda name: _key(name).casefold()):
-        whole, ends = {}, {}
-        for name, value in listed.items():
-            whole.setdefault(key(name), set()).add(value)
-            for end in _ends(key(name)):
-                ends.setdefault(end, set()).add(value)
-        of_end = pd.Series([end for name in ids for end in _ends(key(name))]).value_counts()
-        for name in ids:
-            longer = [whole[e] for e in _ends(key(name)) if e in whole and of_end[e] == 1]
-            values = whole.get(key(name)) or ends.get(key(name)) or next(iter(longer), ())
-            if name not in said and len(values) == 1:
-                said[name] = next(iter(values))
-    return said
-
-
-def tell_unlisted(found: Iterable[str], track_ids: Iterable[str], listed: Iterable[str]) -> str:
-    """Say how many of the tracks are found on a list, if that is clearly not all; else ""."""
-    ids, found = list(dict.fromkeys(track_ids)), set(found)
-    if len(found) >= ENOUGH_NAMED * len(ids):
-        return ""
-    missing = next(name for name in ids if name not in found)
-    others = find_listed(listed, dict.fromkeys(found, ""))
-    other = next((name for name in listed if name not in others), None)
-    unknown = "" if other is None else f", and {other!r} is on the list"
-    return f"names {len(found)} of the {len(ids)} tracks: not {missing!r}{unknown}"
+    n_ids = Counter(end for name in ids for end in _ends(name))
+    found = {}
+    for name in ids:
+        own, *shorter = _ends(name)
+        of_end = next((whole[end] for end in shorter if end in whole and n_ids[end] == 1), set())
+        values = whole.get(own) or ends.get(own) or of_end
+        if len(values) == 1:
+            found[name] = min(values)
+    return found
 
 
 def same_spelling(artists: Iterable[str]) -> list[str]:
@@ -189,11 +167,8 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in letters if letter.isalnum())
 
 
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", _SUFFIX.sub("", name.strip())).replace("\\", "/")
-
-
 def _ends(name: str) -> list[str]:
-    """Return a path's ends, the longest first: a/b/c, b/c and c."""
-    parts = name.split("/")
+    """Return the ends of a path, without suffix and case, the longest first: a/b/c, b/c and c."""
+    plain = unicodedata.normalize("NFC", _SUFFIX.sub("", name.strip())).casefold()
+    parts = re.split(r"[/\\]", plain)
     return ["/".join(parts[number:]) for number in range(len(parts))]

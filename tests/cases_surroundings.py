@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import threading
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -36,57 +37,48 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @cache
 def networks() -> Path:
     """A folder with untrained networks for two genres, saved once for all rows."""
-    from gtzan_helpers.networks import abdoli_cnn, dense_network
-
-    numbers = {"parameters": 1.0, "epochs": 1.0, "seconds": 1.0}
-    card = pd.DataFrame.from_dict({room.DENSE: numbers, room.CNN: numbers}, orient="index")
-    known = np.zeros((2, 57), np.float32)
-    distances = np.ones(2, np.float32)
-    models = room.Models(
-        dense_network(57, 2), abdoli_cnn(44100, 2), ["a", "b"], 2.5, card, known, distances, "noise"
-    )
+    card = pd.DataFrame({"parameters": 1.0, "epochs": 1.0, "seconds": 1.0}, [room.DENSE, room.CNN])
+    pair = gh.dense_network(57, 2), gh.abdoli_cnn(44100, 2)
+    known, distances = np.zeros((2, 57), np.float32), np.ones(2, np.float32)
     folder = Path(tempfile.mkdtemp(), "models")
-    gh.save_models(models, folder)
+    gh.save_models(room.Models(*pair, ["a", "b"], 2.5, card, known, distances, "noise"), folder)
     return folder
 
 
-def song(folder: Path, name: str = "song.wav") -> Path:
-    path = folder / name
+def song(folder: Path) -> Path:
+    path = folder / "song.wav"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 22050 * 3), 22050)
     return path
 
 
-def ran(*arguments: object) -> str:
-    """Run a command, and return what it prints; its error, if it has one, as ours."""
-    with mock.patch.dict(os.environ):
-        result = CliRunner().invoke(cli.main, [*map(str, arguments)])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    if result.exit_code:
-        raise ValueError(result.output)
-    return result.stdout
+def classified(options: str = "") -> Callable[[Path], str]:
+    """Run the command, and return what it prints; its error, if it has one, as ours."""
 
-
-def classified(*options: str) -> Callable[[Path], str]:
     def use(folder: Path) -> str:
-        places = [option.replace("HERE", str(folder)) for option in options]
-        return ran("classify", folder / "song.wav", "--models", networks(), *places)
+        places = [option.replace("HERE", str(folder)) for option in options.split()]
+        command = ["classify", str(folder / "song.wav"), "--models", str(networks()), *places]
+        with mock.patch.dict(os.environ):
+            result = CliRunner().invoke(cli.main, command)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        if result.exit_code:
+            raise ValueError(result.output)
+        return result.stdout
 
     return use
 
 
-def with_song(more: Callable[[Path, Path], object] | None = None) -> Callable[[Path], Path]:
+def with_song(*more: Callable[[Path], object]) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
-        path = song(folder)
-        if more:
-            more(folder, path)
+        for write in (song, *more):
+            write(folder)
         return folder
 
     return make
 
 
 def numbers_alone(folder: Path) -> bool:
-    return json.loads(classified("--json", "-")(folder))["song"] == "song.wav"
+    return json.loads(classified("--json -")(folder))["song"] == "song.wav"
 
 
 def written(content: bytes) -> Callable[[Path], bool]:
@@ -126,41 +118,42 @@ def read_through_a_pipe(folder: Path) -> bool:
     return got == [PNG] and pipe.is_fifo()
 
 
+def no_features(path: Path) -> None:
+    gh.write_features(pd.DataFrame(columns=["filename", "length"]), path)
+
+
+def folder_beside(folder: Path) -> None:
+    (folder / "x").mkdir()
+
+
+def symbolic_link(folder: Path) -> None:
+    (folder / "l.png").symlink_to(folder / "song.wav")
+
+
+def hard_link(folder: Path) -> None:
+    (folder / "h.png").hardlink_to(folder / "song.wav")
+
+
 OUTPUTS = [
-    ("song as figure", with_song(), classified("--png", "HERE/song.wav"), "refused", "song.wav"),
-    (
-        "song as numbers, spelt otherwise",
-        with_song(lambda folder, _: (folder / "x").mkdir()),
-        classified("--json", "HERE/x/../song.wav"),
-        "refused",
-        "song.wav",
-    ),
-    (
-        "link to the song as figure",
-        with_song(lambda folder, path: (folder / "l.png").symlink_to(path)),
-        classified("--png", "HERE/l.png"),
-        "refused",
-        "l.png",
-    ),
-    (
-        "hard link to the song as figure",
-        with_song(lambda folder, path: (folder / "h.png").hardlink_to(path)),
-        classified("--png", "HERE/h.png"),
-        "refused",
-        "h.png",
-    ),
-    (
-        "one file for figure and numbers",
-        with_song(),
-        classified("--png", "HERE/x", "--json", "HERE/./x"),
-        "refused",
-        "/x",
-    ),
+    (kind, with_song(*beside), classified(options), "refused", name)
+    for kind, options, name, *beside in [
+        ("song as figure", "--png HERE/song.wav", "song.wav"),
+        (
+            "song as numbers, spelt otherwise",
+            "--json HERE/x/../song.wav",
+            "song.wav",
+            folder_beside,
+        ),
+        ("link to the song as figure", "--png HERE/l.png", "l.png", symbolic_link),
+        ("hard link to the song as figure", "--png HERE/h.png", "h.png", hard_link),
+        ("one file for figure and numbers", "--png HERE/x --json HERE/./x", "/x"),
+    ]
+] + [
     ("numbers to standard output", with_song(), numbers_alone, "fine"),
     (
         "figure and numbers to nowhere",
         with_song(),
-        classified("--png", "/dev/null", "--json", "/dev/null"),
+        classified("--png /dev/null --json /dev/null"),
         "said",
         room.CNN,
     ),
@@ -183,13 +176,7 @@ OUTPUTS = [
         "y.png",
     ),
     ("figure into a pipe", lambda folder: folder, read_through_a_pipe, "fine"),
-    (
-        "features over notes",
-        file_named("notes.csv", b"name;mark\n"),
-        lambda path: gh.write_features(pd.DataFrame(columns=["filename", "length"]), path),
-        "refused",
-        "notes.csv",
-    ),
+    ("features over notes", file_named("notes.csv", b"a;b"), no_features, "refused", "notes.csv"),
 ]
 
 
@@ -213,60 +200,52 @@ def nothing(folder: Path) -> Path:
 
 
 def without_metadata() -> list:
-    missing = classroom.metadata.PackageNotFoundError("gtzan-helpers")
+    missing = mock.Mock(side_effect=classroom.metadata.PackageNotFoundError("gtzan-helpers"))
     names = ("metadata", "requires", "version")
-    with mock.patch.multiple(
-        classroom.metadata, **{n: mock.Mock(side_effect=missing) for n in names}
-    ):
-        return classroom.look(classroom.check_python, classroom.check_dependencies)
+    with mock.patch.multiple(classroom.metadata, **dict.fromkeys(names, missing)):
+        return classroom.look(classroom.check_packages)
 
 
 def broken() -> None:
     raise OSError("libsndfile.so: cannot open shared object file")
 
 
+KERAS, LESSON = classroom.require_keras, classroom.start_lesson
 ENVIRONMENT = [
-    (
-        "backend that is not installed",
-        nothing,
-        asked(classroom.start_lesson, KERAS_BACKEND="torch"),
-        "said",
-        ("KERAS_BACKEND=torch", "set KERAS_BACKEND=jax"),
-    ),
-    (
-        "backend that does not exist",
-        nothing,
-        asked(classroom.start_keras, KERAS_BACKEND="thean0"),
-        "refused",
-        "KERAS_BACKEND=thean0",
-    ),
+    (kind, nothing, asked(question, **{name: value}), outcome, (name, *value.split("HERE"), *more))
+    for kind, question, name, value, outcome, *more in [
+        ("backend that is not installed", LESSON, "KERAS_BACKEND", "torch", "said", "=jax"),
+        ("backend that does not exist", KERAS, "KERAS_BACKEND", "thean0", "refused"),
+        (
+            "platform that is missing",
+            classroom.check_keras,
+            "JAX_PLATFORMS",
+            "cuda,quantum",
+            "said",
+        ),
+        (
+            "flags that end the process",
+            KERAS,
+            "XLA_FLAGS",
+            "--no_such_flag",
+            "refused",
+            "Unset XLA",
+        ),
+        ("variable that is neither true nor false", KERAS, "JAX_ENABLE_X64", "perhaps", "refused"),
+        ("screen that does not exist", classroom.check_figures, "MPLBACKEND", "crayon", "said"),
+        ("cache folder that is a file", classroom.check_room, "GTZAN_CACHE", "HERE/file", "said"),
+        ("cache folder below a file", LESSON, "GTZAN_CACHE", "HERE/file/cache", "said"),
+        ("cache folder that nobody can make", LESSON, "GTZAN_CACHE", "/proc/nope", "said"),
+    ]
+] + [
+    ("package that is not installed", nothing, lambda _: without_metadata(), "said", "pip install"),
+    ("library that is broken", nothing, lambda _: classroom.look(broken), "said", "libsndfile.so"),
     (
         "song for a backend that is not installed",
-        with_song(),
+        with_song(lambda _: networks()),  # with the backend that is there
         lambda folder: asked(lambda: classified()(folder), KERAS_BACKEND="tensorflow")(folder),
         "refused",
         "KERAS_BACKEND=tensorflow",
-    ),
-    (
-        "platform that this machine lacks",
-        nothing,
-        asked(classroom.check_keras, JAX_PLATFORMS="cuda,quantum"),
-        "said",
-        ("JAX_PLATFORMS=cuda,quantum", "Unset JAX_PLATFORMS"),
-    ),
-    (
-        "flags that end the process",
-        nothing,
-        asked(classroom.start_keras, XLA_FLAGS="--no_such_flag"),
-        "refused",
-        ("XLA_FLAGS=--no_such_flag", "Unset XLA_FLAGS"),
-    ),
-    (
-        "variable that is neither true nor false",
-        nothing,
-        asked(classroom.start_keras, JAX_ENABLE_X64="perhaps"),
-        "refused",
-        "JAX_ENABLE_X64",
     ),
     (
         "variables that change nothing",
@@ -274,70 +253,39 @@ ENVIRONMENT = [
         asked(lambda: classroom.check_variables() == [], KERAS_BACKEND="", JAX_PLATFORMS=""),
         "fine",
     ),
-    (
-        "drawing on a screen that does not exist",
-        nothing,
-        asked(classroom.check_figures, MPLBACKEND="crayon"),
-        "said",
-        "Unset MPLBACKEND",
-    ),
-    (
-        "cache folder that is a file",
-        nothing,
-        asked(classroom.check_room, GTZAN_CACHE="HERE/file"),
-        "said",
-        ("/file", "GTZAN_CACHE"),
-    ),
-    (
-        "cache folder below a file",
-        nothing,
-        asked(classroom.start_lesson, GTZAN_CACHE="HERE/file/cache"),
-        "said",
-        ("file/cache", "GTZAN_CACHE"),
-    ),
-    (
-        "cache folder that nobody can make",
-        nothing,
-        asked(classroom.start_lesson, GTZAN_CACHE="/proc/nope"),
-        "said",
-        ("/proc/nope", "GTZAN_CACHE"),
-    ),
-    ("package that is not installed", nothing, lambda _: without_metadata(), "said", "pip install"),
-    ("library that is broken", nothing, lambda _: classroom.look(broken), "said", "libsndfile.so"),
 ]
 
 
 # Saved models
 
 
-def damaged(harm: Callable[[Path], object], sealed: bool = False) -> Callable[[Path], Path]:
-    """Make saved models that something has happened to; sealed, as if they were saved so."""
+def damaged(*harms: Callable[[Path], object]) -> Callable[[Path], Path]:
+    """Make saved models that something has happened to."""
 
     def make(folder: Path) -> Path:
         place = folder / "models"
         shutil.copytree(networks(), place)
-        harm(place)
-        if sealed:
-            about = json.loads((place / "about.json").read_text())
-            about.pop("seal", None)
-            about["seal"] = room._seal(about, place)
-            (place / "about.json").write_text(json.dumps(about))
+        for harm in harms:
+            harm(place)
         return place
 
     return make
 
 
 def told(**facts: object) -> Callable[[Path], object]:
+    """Change what is told about models, `...` for nothing, as if they had been saved so."""
+
     def harm(place: Path) -> None:
-        about = json.loads((place / "about.json").read_text()) | facts
+        about = json.loads((place / "about.json").read_text()) | {"checksum": ...} | facts
         left = {name: fact for name, fact in about.items() if fact is not ...}
-        (place / "about.json").write_text(json.dumps(left))
+        checksum = {"checksum": room._checksum(left, place)}
+        (place / "about.json").write_text(json.dumps(left | checksum))
 
     return harm
 
 
-def about_as(text: str) -> Callable[[Path], object]:
-    return lambda place: (place / "about.json").write_text(text)
+def about_as(content: bytes) -> Callable[[Path], object]:
+    return lambda place: (place / "about.json").write_bytes(content)
 
 
 def cut(name: str) -> Callable[[Path], object]:
@@ -346,15 +294,12 @@ def cut(name: str) -> Callable[[Path], object]:
 
 def newer(place: Path) -> None:
     """Replace a network by one with an option that this Keras does not know."""
-    import zipfile
-
     with zipfile.ZipFile(place / "cnn.keras") as packed:
         entries = {name: packed.read(name) for name in packed.namelist()}
     config = entries["config.json"].replace(b'"filters": 16', b'"filters": 16, "quantum": 1')
     with zipfile.ZipFile(place / "cnn.keras", "w") as packed:
         for name, content in (entries | {"config.json": config}).items():
             packed.writestr(name, content)
-    told(versions={"keras": "9.1.0"})(place)
 
 
 def folder_instead(place: Path) -> None:
@@ -362,42 +307,44 @@ def folder_instead(place: Path) -> None:
     (place / "cnn.keras").mkdir()
 
 
-def saved_below_a_file(folder: Path) -> None:
-    gh.save_models(gh.load_models(networks()), folder / "file" / "models")
-
-
 MODELS = [
     (f"models: {kind}", make, gh.load_models, "refused", ("models", *names))
     for kind, make, *names in [
-        ("a list", damaged(about_as("[1, 2]"))),
-        ("null", damaged(about_as("null"))),
-        ("a number", damaged(about_as("3"))),
+        ("a list", damaged(about_as(b"[1, 2]"))),
+        ("null", damaged(about_as(b"null"))),
+        ("a number", damaged(about_as(b"3"))),
         ("half a description", damaged(cut("about.json"))),
-        ("no text", damaged(lambda place: (place / "about.json").write_bytes(b"\xff\xfe\x00{"))),
-        ("no description", damaged(lambda place: (place / "about.json").unlink())),
-        ("no versions", damaged(told(versions=...), sealed=True)),
-        ("versions in a list", damaged(told(versions=["keras"]), sealed=True)),
-        ("no genres", damaged(told(genres=None), sealed=True)),
-        ("a genre too many", damaged(told(genres=["a", "b", "c"]), sealed=True)),
-        ("length in words", damaged(told(track_seconds="thirty"), sealed=True)),
-        ("nothing to learn from", damaged(told(trained_on=...), sealed=True), "trained_on"),
+        ("no text", damaged(about_as(b"\xff\xfe\x00{"))),
+        ("no description", damaged(lambda place: (place / "about.json").unlink()), "about.json"),
+        ("no versions", damaged(told(versions=...)), "versions"),
+        ("versions in a list", damaged(told(versions=["keras"]))),
+        ("no genres", damaged(told(genres=None))),
+        ("a genre too many", damaged(told(genres=["a", "b", "c"])), "genres"),
+        ("length in words", damaged(told(track_seconds="thirty")), "thirty"),
+        ("nothing to learn from", damaged(told(trained_on=...)), "trained_on"),
         ("half a network", damaged(cut("cnn.keras")), "changed"),
-        ("half a network, sealed", damaged(cut("dense.keras"), sealed=True)),
-        ("half the numbers, sealed", damaged(cut("known.npz"), sealed=True)),
-        ("a folder for a network", damaged(folder_instead), "missing"),
-        ("a newer Keras", damaged(newer, sealed=True), "keras 9.1.0"),
+        ("half a network, sealed", damaged(cut("dense.keras"), told())),
+        ("half the numbers, sealed", damaged(cut("known.npz"), told())),
+        ("a folder for a network", damaged(folder_instead), "cnn.keras"),
+        ("a newer Keras", damaged(newer, told(versions={"keras": "9.1.0"})), "keras 9.1.0"),
         ("a file for the folder", file_named("models", b"x")),
         ("no folder", lambda folder: folder / "models"),
     ]
 ] + [
     (
         "models from an unknown library",
-        damaged(told(versions={"keras": "9.1", "qwop": "1"}), sealed=True),
+        damaged(told(versions={"keras": "9.1", "qwop": "1"})),
         lambda folder: gh.load_models(folder).genres,
         "said",
         ("keras 9.1", "qwop 1"),
     ),
-    ("models to be saved below a file", nothing, saved_below_a_file, "refused", "file/models"),
+    (
+        "models to be saved below a file",
+        nothing,
+        lambda folder: gh.save_models(gh.load_models(networks()), folder / "file" / "models"),
+        "refused",
+        "file/models",
+    ),
 ]
 
 
@@ -433,34 +380,20 @@ def no_hint(*answers: object) -> Callable[[object], bool]:
     return lambda _: classroom.check_answer(checks) == 1
 
 
+def artists(name: str) -> pd.DataFrame:
+    return pd.DataFrame({"genre": [name], "artist": ["x"]})
+
+
 FIGURES = [
-    (
-        "song's name in a figure",
-        nothing,
-        drawn(lambda name: plots.song({"CNN": votes("jazz")}, title=name)),
-        "fine",
-    ),
-    ("genre in a legend", nothing, drawn(lambda name: plots.probabilities(votes(name))), "fine"),
-    (
-        "genre beside bars",
-        nothing,
-        drawn(lambda n: plots.tracks_by_artist(pd.DataFrame({"genre": [n], "artist": ["x"]}))),
-        "fine",
-    ),
-    (
-        "genre beside a matrix",
-        nothing,
-        drawn(lambda name: plots.confusion([name, "a"], [name, name], [name, "a"])),
-        "fine",
-    ),
-    (
-        "name of a score",
-        nothing,
-        drawn(lambda name: plots.scores({name: Score(0.5, 0.4, 0.6, 0.1)})),
-        "fine",
-    ),
-    ("answer that looks like a hint", nothing, no_hint((0, "jazz"), [False, "x"]), "fine"),
-]
+    (kind, nothing, drawn(draw), "fine")
+    for kind, draw in [
+        ("song's name in a figure", lambda n: plots.song({"CNN": votes("jazz")}, title=n)),
+        ("genre in a legend", lambda n: plots.probabilities(votes(n))),
+        ("genre beside bars", lambda n: plots.tracks_by_artist(artists(n))),
+        ("genre beside a matrix", lambda n: plots.confusion([n, "a"], [n, n], [n, "a"])),
+        ("name of a score", lambda n: plots.scores({n: Score(0.5, 0.4, 0.6, 0.1)})),
+    ]
+] + [("answer that looks like a hint", nothing, no_hint((0, "jazz"), [False, "x"]), "fine")]
 
 
 # The network

@@ -24,6 +24,7 @@ from gtzan_helpers.features import (
     track_ids,
     write_features,
 )
+from gtzan_helpers.lists import fault_filtered
 from gtzan_helpers.splits import folds, shared_artists, split, strictest_split
 
 RATE = 4000
@@ -99,6 +100,10 @@ def n_artists(n):
     return lambda folder: sum(load_tracks(folder)["artist"] != "") == n
 
 
+def n_tracks(n):
+    return lambda folder: len(load_tracks(folder)) == n
+
+
 def genres(*names):
     return lambda folder: tuple(sorted(set(load_tracks(folder)["genre"]))) == names
 
@@ -153,6 +158,7 @@ def in_pieces(form):
 
 PUBLISHED = in_pieces("{}.{}.wav".format)
 ODD_LABELS = ["1990", "001", "NA", "None", "null", "True", "1e5", "nan", "-", "inf", 'a "b", c']
+NUMBERS = rows(ODD_LABELS, ODD_LABELS)
 
 
 def latin(folder):
@@ -205,71 +211,47 @@ def nothing(folder):
     return folder
 
 
-CASES: list[tuple] = [
-    # Feature files: pieces, paths, lists of artists
-    ("pieces as published", csv(PUBLISHED), pieces_of_file, "fine"),
-    ("pieces as published, said", csv(PUBLISHED), artists, "said", ("48 rows", "12 tracks")),
-    (
-        "pieces as published, artists",
-        csv(PUBLISHED, index_txt=INDEX),
-        artists,
-        "said",
-        ("Artist 11", "'artist'", "12 usable tracks of 12 in 48 pieces"),
+def group(outcome, use, *rows):
+    """Return rows of the table that are used alike: each a kind, a maker, and names to be named."""
+    return [(kind, make, use, outcome, names) for kind, make, *names in rows]
+
+
+def form(change, name="features.csv"):
+    return csv(WHOLE, change, name)
+
+
+def with_index(names, labels=None):
+    return csv(rows(names, labels), index_txt=INDEX)
+
+
+def with_empty_folder(folder):
+    (folder / "playlists").mkdir()
+    return sounds("pop/a.wav", "rock/b.wav")(folder)
+
+
+LABELS = [name[:4] for name in GTZAN]
+PIECES = [f"{name[:4]}/{name}.{k}.wav" for name in GTZAN for k in range(3)]
+SONGS = [f"{g}/song {c}.{k}.wav" for g in ("pop", "rock") for c in "abcd" for k in range(3)]
+ALBUMS = [f"{g}/{a}/Album/0{n}.wav" for g in ("Jazz", "Rock") for a in "AB" for n in range(2)]
+RENAMED = {"Hip-Hop": "hiphop", "Blues": "blues"}
+TWO_FOLDERS = [f"{c}/blues/blues.0000{n}.wav" for c in "ab" for n in range(3)]
+
+FEATURE_FILES = [
+    *group(
+        "fine",
+        pieces_of_file,
+        ("pieces as published", csv(PUBLISHED)),
+        ("pieces called part", csv(in_pieces("{}_part{}.wav".format))),
+        ("pieces in brackets", csv(in_pieces("{} ({}).wav".format))),
+        ("pieces of own songs", csv(in_pieces("my {}b.{}".format))),
+        ("pieces in folders", csv(in_pieces("C:\\x\\{}-{}.mp3".format))),
     ),
-    ("pieces called part", csv(in_pieces("{}_part{}.wav".format)), pieces_of_file, "fine"),
-    ("pieces in brackets", csv(in_pieces("{} ({}).wav".format)), pieces_of_file, "fine"),
-    ("pieces of own songs", csv(in_pieces("my {}b.{}".format)), pieces_of_file, "fine"),
-    ("pieces in folders", csv(in_pieces("C:\\x\\{}-{}.mp3".format)), pieces_of_file, "fine"),
     ("pieces whose ids are one's own", csv(PUBLISHED), naive_pieces, "fine"),
     (
-        "names with paths",
-        csv(rows([f"Data/genres_original/{n[:4]}/{n}.wav" for n in GTZAN]), index_txt=INDEX),
-        artists,
-        "said",
-        "Artist 11",
-    ),
-    (
-        "names with paths of Windows",
-        csv(rows([f"C:\\x\\{n}.WAV" for n in GTZAN], [n[:4] for n in GTZAN]), index_txt=INDEX),
-        artists,
-        "said",
-        "Artist 11",
-    ),
-    ("names without suffix", csv(rows(GTZAN), index_txt=INDEX), artists, "said", "Artist 11"),
-    (
-        "two folders, one name",
-        csv(rows([f"{c}/blues/blues.0000{n}.wav" for c in "ab" for n in range(3)], ["blues"] * 6)),
-        load_features,
-        "refused",
-        ("two folders", "blues.00000"),
-    ),
-    (
-        "one name twice",
-        csv(rows(["a.wav", "b.wav", "a.wav"], ["pop", "pop", "rock"])),
-        load_features,
-        "refused",
-        "track a",
-    ),
-    (
-        "a list of artists about others",
-        csv(WHOLE, tracks_csv="track_id,artist\nsong 1,Me\n"),
-        artists,
-        "said",
-        ("tracks.csv", "0 of the 12", "'blues.00000'", "'song 1'"),
-    ),
-    (
-        "a list of artists about half",
-        csv(WHOLE, index_txt="".join(INDEX.splitlines(keepends=True)[:6])),
-        artists,
-        "said",
-        ("6 of the 12", "'jazz.00000'"),
-    ),
-    (
-        "two artists for one track",
-        csv(WHOLE, tracks_csv="track_id,artist\nblues.00000,A\nblues.00000.wav,B\n"),
-        load_features,
-        "refused",
-        ("two artists", "blues.00000"),
+        "ids of a merged table",
+        csv(PUBLISHED),
+        lambda path: track_ids(read_features(path), pieces=None).nunique() == 12,
+        "fine",
     ),
     (
         "a list in Excel's way",
@@ -286,291 +268,238 @@ CASES: list[tuple] = [
         lambda path: list(load_features(path)[0]["artist"]) == ["A", "B"],
         "fine",
     ),
-    # Feature files: text and form
-    (
-        "labels like numbers",
-        csv(rows(ODD_LABELS, ODD_LABELS)),
-        same(rows(ODD_LABELS, ODD_LABELS)),
-        "fine",
+    *group(
+        "said",
+        artists,
+        ("pieces as published, said", csv(PUBLISHED), "48 rows", "12 tracks"),
+        (
+            "pieces as published, artists",
+            csv(PUBLISHED, index_txt=INDEX),
+            *("Artist 11", "'artist'", "12 usable tracks of 12 in 48 pieces"),
+        ),
+        (
+            "names with paths",
+            with_index([f"Data/genres_original/{n[:4]}/{n}.wav" for n in GTZAN]),
+            "Artist 11",
+        ),
+        (
+            "names with paths of Windows",
+            with_index([f"C:\\x\\{n}.WAV" for n in GTZAN], LABELS),
+            "Artist 11",
+        ),
+        ("names without suffix", with_index(GTZAN), "Artist 11"),
+        (
+            "a list of artists about others",
+            csv(WHOLE, tracks_csv="track_id,artist\nsong 1,Me\n"),
+            *("tracks.csv", "0 of the 12", "'blues.00000'", "'song 1'"),
+        ),
+        (
+            "a list of artists about half",
+            csv(WHOLE, index_txt="".join(INDEX.splitlines(keepends=True)[:6])),
+            *("6 of the 12", "'jazz.00000'"),
+        ),
     ),
-    ("semicolons", csv(WHOLE, lambda t: t.replace(",", ";").encode()), same(WHOLE), "fine"),
-    (
-        "decimal commas",
-        csv(WHOLE, german),
-        same(WHOLE),
-        "fine",
-    ),
-    ("tabs", csv(WHOLE, lambda t: t.replace(",", "\t").encode()), same(WHOLE), "fine"),
-    (
-        "byte order mark, CRLF",
-        csv(WHOLE, lambda t: t.replace("\n", "\r\n").encode("utf-8-sig")),
-        same(WHOLE),
-        "fine",
-    ),
-    ("UTF-16", csv(WHOLE, lambda t: t.encode("utf-16")), same(WHOLE), "fine"),
-    ("packed", csv(WHOLE, lambda t: gzip.compress(t.encode()), "f.csv.gz"), same(WHOLE), "fine"),
-    ("an index column", csv(WHOLE.reset_index(names="")), same(WHOLE), "fine"),
-    (
-        "an index column with a name",
-        csv(WHOLE.reset_index(names="Unnamed: 0")),
-        same(WHOLE),
-        "fine",
-    ),
-    ("one more column", csv(WHOLE.assign(mood=1)), read_features, "refused", ("mood", "remove")),
-    (
-        "few columns",
-        csv(WHOLE[["filename", "label"]]),
-        read_features,
+    *group(
         "refused",
-        ("length", "more"),
+        load_features,
+        (
+            "two folders, one name",
+            csv(rows(TWO_FOLDERS, ["blues"] * 6)),
+            *("two folders", "blues.00000"),
+        ),
+        ("one name twice", csv(rows(["a.wav", "b.wav", "a.wav"], [*"ppr"])), "track a"),
+        (
+            "two artists for one track",
+            csv(WHOLE, tracks_csv="track_id,artist\nblues.00000,A\nblues.00000.wav,B\n"),
+            *("two artists", "blues.00000"),
+        ),
     ),
-    (
-        "an empty label",
-        csv(WHOLE.assign(label=["blues", " "] * 6)),
-        read_features,
+    ("labels like numbers", csv(NUMBERS), same(NUMBERS), "fine"),
+    *group(
+        "fine",
+        same(WHOLE),
+        ("semicolons", form(lambda text: text.replace(",", ";").encode())),
+        ("decimal commas", form(german)),
+        ("tabs", form(lambda text: text.replace(",", "\t").encode())),
+        ("byte order mark, CRLF", form(lambda t: t.replace("\n", "\r\n").encode("utf-8-sig"))),
+        ("UTF-16", form(lambda text: text.encode("utf-16"))),
+        ("packed", form(lambda text: gzip.compress(text.encode()), "f.csv.gz")),
+        ("an index column", csv(WHOLE.reset_index(names=""))),
+        ("an index column with a name", csv(WHOLE.reset_index(names="Unnamed: 0"))),
+    ),
+    *group(
         "refused",
-        ("label", "row 2"),
+        read_features,
+        ("one more column", csv(WHOLE.assign(mood=1)), "mood", "remove"),
+        ("few columns", csv(WHOLE[["filename", "label"]]), "length", "more"),
+        ("an empty label", csv(WHOLE.assign(label=["blues", " "] * 6)), "label", "row 2"),
+        ("a word among numbers", csv(WHOLE.assign(tempo="fast")), "tempo"),
+        ("cut short", form(lambda text: text[:-500].encode()), "row 12"),
+        (
+            "packed and cut short",
+            form(lambda text: gzip.compress(text.encode())[:-99]),
+            "features.csv",
+        ),
+        ("an Excel file", form(lambda text: b"PK\3\4" + text.encode()), "Excel"),
+        ("sound for a table", form(lambda _: b"RIFF\0\0\0\1" * 9), "no text"),
     ),
-    ("a word among numbers", csv(WHOLE.assign(tempo="fast")), read_features, "refused", "tempo"),
     (
         "labels that differ in case",
         csv(WHOLE.assign(label=["Rock", "rock "] * 6)),
-        read_features,
-        "said",
-        ("'Rock'", "'rock '"),
+        *(read_features, "said", ("'Rock'", "'rock '")),
     ),
-    ("cut short", csv(WHOLE, lambda t: t[:-500].encode()), read_features, "refused", "row 12"),
-    (
-        "packed and cut short",
-        csv(WHOLE, lambda t: gzip.compress(t.encode())[:-99]),
-        read_features,
-        "refused",
-        "features.csv",
-    ),
-    (
-        "an Excel file",
-        csv(WHOLE, lambda t: b"PK\3\4" + t.encode()),
-        read_features,
-        "refused",
-        "Excel",
-    ),
-    (
-        "sound for a table",
-        csv(WHOLE, lambda t: b"RIFF\0\0\0\1" * 9),
-        read_features,
-        "refused",
-        "no text",
-    ),
-    # Folders
+]
+
+FOLDERS = [
     (
         "genres renamed",
         sounds(
-            *(
-                f"{g}/{f}.0000{n}.wav"
-                for g, f in (("Hip-Hop", "hiphop"), ("Blues", "blues"))
-                for n in range(3)
-            ),
+            *(f"{genre}/{name}.0000{n}.wav" for genre, name in RENAMED.items() for n in range(3)),
             index_txt="".join(
-                f"{g}.0000{n}.wav:::A{n}:::\n" for g in ("hiphop", "blues") for n in range(3)
+                f"{name}.0000{n}.wav:::A{n}:::\n" for name in RENAMED.values() for n in range(3)
             ),
         ),
-        n_artists(6),
-        "fine",
+        *(n_artists(6), "fine"),
     ),
-    (
-        "a list without folders",
-        sounds(
-            "rock/song 0.wav",
-            "pop/song 1.wav",
-            tracks_csv="track_id,artist\nsong 0.mp3,A\nSONG 1,B",
-        ),
+    *group(
+        "fine",
         n_artists(2),
-        "fine",
-    ),
-    (
-        "numbers for names",
-        sounds("rock/1.wav", "pop/02.wav", tracks_csv="track_id,artist\n1,A\n02,B\n"),
-        n_artists(2),
-        "fine",
-    ),
-    (
-        "names that fit two tracks",
-        sounds("rock/01.wav", "pop/01.wav", tracks_csv="track_id,artist\n01,A\n"),
-        listed,
-        "said",
-        ("0 of the 2", "'pop/01'"),
-    ),
-    (
-        "a list about others",
-        sounds("rock/a.wav", "pop/b.wav", index_txt="x/y.wav:::A:::\n"),
-        listed,
-        "said",
-        ("0 of the 2", "'x/y'"),
-    ),
-    (
-        "pieces in files",
-        sounds(*(f"{n[:4]}/{n}.{k}.wav" for n in GTZAN for k in range(3))),
-        pieces_of_folder,
-        "fine",
-    ),
-    (
-        "pieces in files, said",
-        sounds(*(f"{n[:4]}/{n}.{k}.wav" for n in GTZAN for k in range(3))),
-        listed,
-        "said",
-        ("36 files", "12 tracks"),
-    ),
-    (
-        "pieces of own songs in files",
-        sounds(
-            *(f"{g}/song {c}.{k}.wav" for g in ("pop", "rock") for c in "abcd" for k in range(3))
+        (
+            "a list without folders",
+            sounds(
+                *("rock/song 0.wav", "pop/song 1.wav"),
+                tracks_csv="track_id,artist\nsong 0.mp3,A\nSONG 1,B",
+            ),
         ),
-        pieces_of_folder,
-        "fine",
-    ),
-    ("copies under two genres", copies, copies_together, "fine"),
-    ("names in Latin-1", latin, latin_rows, "said", ("pop/caf\\xe9", "pop/caf\\xe8", "r\\xf6ck")),
-    (
-        "names that begin with dots",
-        sounds(
-            "pop/...Baby One More Time.wav",
-            "pop/__init__ (interlude).wav",
-            "metal/...And Justice.wav",
-            "metal/._x.wav",
-            "metal/.git/y.wav",
+        (
+            "numbers for names",
+            sounds("rock/1.wav", "pop/02.wav", tracks_csv="track_id,artist\n1,A\n02,B\n"),
         ),
-        lambda folder: len(load_tracks(folder)) == 3,
+    ),
+    *group(
         "fine",
+        pieces_of_folder,
+        ("pieces in files", sounds(*PIECES)),
+        ("pieces of own songs in files", sounds(*SONGS)),
+    ),
+    *group(
+        "fine",
+        n_tracks(3),
+        (
+            "names that begin with dots",
+            sounds(
+                *("pop/...Baby One More Time.wav", "pop/__init__ (interlude).wav"),
+                *("metal/...And Justice.wav", "metal/._x.wav", "metal/.git/y.wav"),
+            ),
+        ),
     ),
     (
         "names of all kinds",
         sounds(
-            "C$h/A$AP^_.wav", "C$h/夜に駆ける.wav", "_x/ b .wav", ".x/a\nb.wav", "_x/AC\\DC.wav"
+            *("C$h/A$AP^_.wav", "C$h/夜に駆ける.wav"),
+            *("_x/ b .wav", ".x/a\nb.wav", "_x/AC\\DC.wav"),
         ),
-        lambda folder: len(load_tracks(folder)) == 5,
-        "fine",
+        *(n_tracks(5), "fine"),
     ),
-    (
-        "genres, artists and albums",
-        sounds(
-            *(f"{g}/{a}/Album/0{n}.wav" for g in ("Jazz", "Rock") for a in "AB" for n in range(2))
-        ),
-        listed,
-        "said",
-        ("2 genres (Jazz, Rock)", "artists are taken from the folders", "Jazz/A/Album/00"),
+    ("links in circles", linked, n_tracks(2), "fine"),
+    ("copies under two genres", copies, copies_together, "fine"),
+    ("names in Latin-1", latin, latin_rows, "said", ("pop/caf\\xe9", "pop/caf\\xe8", "r\\xf6ck")),
+    *group(
+        "fine",
+        genres("pop", "rock"),
+        ("wrapped five times", sounds("a/b/c/d/e/pop/1.wav", "a/b/c/d/e/rock/1.wav")),
+        ("an empty folder", with_empty_folder),
     ),
     (
         "genres and albums, other depths",
         sounds("Jazz/A/1.wav", "Jazz/2.wav", "Rock/B/C/3.wav"),
-        genres("Jazz", "Rock"),
-        "fine",
-    ),
-    (
-        "wrapped five times",
-        sounds(*(f"a/b/c/d/e/{g}/1.wav" for g in ("pop", "rock"))),
-        genres("pop", "rock"),
-        "fine",
+        *(genres("Jazz", "Rock"), "fine"),
     ),
     (
         "one genre of artists",
         sounds("music/Rock/A/1.wav", "music/Rock/B/2.wav"),
-        genres("Rock"),
-        "fine",
+        *(genres("Rock"), "fine"),
     ),
-    (
-        "artists for genres",
-        sounds("music/A/1.wav", "music/B/2.wav"),
-        listed,
+    *group(
         "said",
-        "2 genres (A, B)",
-    ),
-    (
-        "train and test",
-        sounds(*(f"{p}/{g}/{p}.wav" for p in ("train", "test") for g in ("pop", "rock"))),
-        load_tracks,
-        "refused",
-        ("train", "test"),
-    ),
-    (
-        "GTZAN beside other music",
-        sounds("mine/a.wav", "gtzan/blues/blues.00000.wav", "gtzan/jazz/jazz.00000.wav"),
-        load_tracks,
-        "refused",
-        "gtzan",
-    ),
-    (
-        "folders of FMA",
-        sounds("000/000002.wav", "001/001005.wav"),
         listed,
-        "said",
-        ("numbers", "tracks.csv"),
-    ),
-    (
-        "tracks beside genres",
-        sounds("lost.wav", "pop/a.wav", "rock/b.wav"),
-        listed,
-        "said",
-        ("lost.wav", "2 usable"),
-    ),
-    (
-        "an empty folder",
-        lambda folder: (
-            sounds("pop/a.wav", "rock/b.wav")(folder)
-            if (folder / "playlists").mkdir() is None
-            else None
+        (
+            "names that fit two tracks",
+            sounds("rock/01.wav", "pop/01.wav", tracks_csv="track_id,artist\n01,A\n"),
+            *("0 of the 2", "'pop/01'"),
         ),
-        genres("pop", "rock"),
-        "fine",
+        (
+            "a list about others",
+            sounds("rock/a.wav", "pop/b.wav", index_txt="x/y.wav:::A:::\n"),
+            *("0 of the 2", "'x/y'"),
+        ),
+        ("pieces in files, said", sounds(*PIECES), "36 files", "12 tracks"),
+        (
+            "genres, artists and albums",
+            sounds(*ALBUMS),
+            *("2 genres (Jazz, Rock)", "artists are taken from the folders", "Jazz/A/Album/00"),
+        ),
+        ("artists for genres", sounds("music/A/1.wav", "music/B/2.wav"), "2 genres (A, B)"),
+        ("folders of FMA", sounds("000/000002.wav", "001/001005.wav"), "numbers", "tracks.csv"),
+        (
+            "tracks beside genres",
+            sounds("lost.wav", "pop/a.wav", "rock/b.wav"),
+            *("lost.wav", "2 usable"),
+        ),
+        (
+            "genres in two cases",
+            sounds("Rock/a.wav", "rock/b.wav", "pop/c.wav"),
+            *("'Rock'", "'rock'"),
+        ),
+        ("many genres", sounds(*(f"g{n:02}/a.wav" for n in range(12))), "and 2 more"),
     ),
-    ("links in circles", linked, lambda folder: len(load_tracks(folder)) == 2, "fine"),
-    (
-        "genres in two cases",
-        sounds("Rock/a.wav", "rock/b.wav", "pop/c.wav"),
-        listed,
-        "said",
-        ("'Rock'", "'rock'"),
+    *group(
+        "refused",
+        load_tracks,
+        (
+            "train and test",
+            sounds("train/pop/1.wav", "train/rock/2.wav", "test/pop/3.wav", "test/rock/4.wav"),
+            *("train", "test"),
+        ),
+        (
+            "GTZAN beside other music",
+            sounds("mine/a.wav", "gtzan/blues/blues.00000.wav", "gtzan/jazz/jazz.00000.wav"),
+            "gtzan",
+        ),
     ),
-    ("many genres", sounds(*(f"g{n:02}/a.wav" for n in range(12))), listed, "said", "and 2 more"),
-    # Tables
+]
+
+TABLES = [
     (
         "no usable track",
         sounds("pop/a.wav", "rock/b.wav"),
         lambda folder: split(usable(load_tracks(folder))),
-        "refused",
-        "no usable track",
+        *("refused", "no usable track"),
     ),
     (
         "parts of a shuffled table",
         nothing,
-        with_parts(lambda t, p: shared_artists(t.iloc[::-1], p)),
-        "refused",
-        "indices",
+        with_parts(lambda table, parts: shared_artists(table.iloc[::-1], parts)),
+        *("refused", "indices"),
     ),
     (
         "parts of a shorter table",
         nothing,
-        with_parts(lambda t, p: shared_artists(t.head(3), p)),
-        "refused",
-        "indices",
-    ),
-    (
-        "an option of another split",
-        nothing,
-        with_parts(lambda t, p: split(t, repaired=True)),
-        "refused",
-        "repaired",
+        with_parts(lambda table, parts: shared_artists(table.head(3), parts)),
+        *("refused", "indices"),
     ),
     (
         "published lists by a wrong name",
         nothing,
-        with_parts(lambda t, p: split(t, "fault-filtered")),
-        "refused",
-        "fault_filtered",
+        with_parts(lambda table, _: split(table, "fault-filtered")),
+        *("refused", "fault_filtered"),
     ),
     (
-        "ids of a merged table",
-        csv(PUBLISHED),
-        lambda path: track_ids(read_features(path), pieces=None).nunique() == 12,
-        "fine",
+        "published lists for the demo",
+        nothing,
+        lambda folder: fault_filtered(load_tracks("demo"), lists=folder),
+        *("refused", "demo"),
     ),
 ]
+
+CASES: list[tuple] = [*FEATURE_FILES, *FOLDERS, *TABLES]

@@ -46,7 +46,7 @@ MOST_LINES = {
 }
 # Imports that stand in functions: what they load is slow, or may be missing.
 LATE = {
-    "cli": {"audio", "classroom", "datasets", "models", "outputs", "plots", "predict", "splits"},
+    "cli": {"audio", "outputs"},
     "classroom": {"cache", "plots"},
     "networks": {"fast"},
     "slices": {"networks"},

@@ -1,0 +1,170 @@
+"""Lists that others published: artists, and the fault-filtered division of GTZAN."""
+
+import pandas as pd
+import pytest
+
+from gtzan_helpers.datasets import load_tracks
+from gtzan_helpers.errors import CourseError
+from gtzan_helpers.lists import fault_filtered, find_artists, read_index, read_list
+from gtzan_helpers.splits import shared_artists
+
+INDEX = (
+    "## an index in Sturm's form\n"
+    "\n"
+    "blues.00000.wav ::: Etta Example ::: Some Song\n"
+    "blues.00001.wav ::: ::: \n"
+    "jazz.00000.wav ::: Näyte Trio :::\n"
+)
+
+
+def write_lists(folder, train, valid, test):
+    """Write the three published lists, each of rock tracks with these numbers."""
+    for name, numbers in {"train": train, "valid": valid, "test": test}.items():
+        lines = [f"rock/rock.{number:05}.wav\n" for number in numbers]
+        (folder / f"{name}_filtered.txt").write_text("".join(lines))
+
+
+@pytest.fixture
+def gtzan(real_data):
+    """GTZAN's 1000 tracks with their artists."""
+    index = read_index(real_data / "sturm" / "index.txt")
+    return index.assign(genre=index["track_id"].str.split(".").str[0])
+
+
+# Artists
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_index_from_any_system_is_read_with_its_gaps(tmp_path, end, encoding):
+    path = tmp_path / "index.txt"
+    path.write_text(INDEX.replace("\n", end), encoding=encoding, newline="")
+    expected = pd.DataFrame(
+        [
+            ("blues.00000", "Etta Example", "Some Song"),
+            ("blues.00001", "", ""),
+            ("jazz.00000", "Näyte Trio", ""),
+        ],
+        columns=["track_id", "artist", "title"],
+    )
+    pd.testing.assert_frame_equal(read_index(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("blues.00002.wav ::: Artist", "Artist"),
+        ("blues.00002.wav, Artist, Title", "Title"),
+        (" ::: Artist ::: Title", "Artist"),
+        ("blues.00000.wav ::: Other ::: Song", "blues.00000"),
+    ],
+)
+def test_a_malformed_line_of_an_index_is_named(tmp_path, line, name):
+    (tmp_path / "index.txt").write_text(INDEX + line + "\n", encoding="utf-8")
+    with pytest.raises(CourseError, match=rf"line 6 .*index\.txt.*{name}"):
+        read_index(tmp_path / "index.txt")
+
+
+@pytest.mark.parametrize("content", [b"", b"## only comments\n", b"\xff\xfe\x00\xd8", None])
+def test_a_file_that_is_no_index_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "index.txt").write_bytes(content)
+    with pytest.raises(CourseError, match=r"index\.txt"):
+        read_index(tmp_path / "index.txt")
+
+
+def test_sturms_index_is_read_whole(gtzan):
+    assert len(gtzan) == 1000
+    assert (gtzan["artist"] == "").sum() == 17
+    assert gtzan["artist"].nunique() == 272
+    assert (gtzan["artist"] == "Bob Marley").sum() == 35
+
+
+def test_artists_are_found_by_the_end_of_a_path_unless_it_is_the_end_of_several(tmp_path):
+    (tmp_path / "index.txt").write_text("a.wav:::A:::\nx/b.mp3:::B:::\nC.wav:::C:::\nd:::D:::\n")
+    ids = pd.Series(["pop/a", "b", "c", "pop/d", "rock/d"])
+    with pytest.warns(UserWarning, match=r"index\.txt names 3 of the 5 tracks: not 'pop/d'"):
+        assert find_artists([tmp_path], ids) == {"pop/a": "A", "b": "B", "c": "C"}
+
+
+# The published division
+
+
+def test_the_published_division_has_its_sizes_and_shared_artists(gtzan, real_data):
+    parts = fault_filtered(gtzan, lists=real_data / "sturm")
+    sizes = {"train": 443, "validation": 197, "test": 290, "": 70}
+    assert parts.value_counts().to_dict() == sizes
+    in_part = shared_artists(gtzan, parts) > 0
+    assert set(in_part.index[in_part["train"] & in_part["test"]]) == {
+        *("Anthrax", "Boney M.", "Burning Spear", "Danzig"),
+        *("Earth, Wind & Fire", "KC and the Sunshine Band"),
+    }
+    assert (in_part["validation"] & in_part["test"]).sum() == 4
+    assert (in_part["train"] & in_part["validation"]).sum() == 2
+
+
+def test_the_repaired_division_shares_no_artist_and_loses_24_tracks(gtzan, real_data):
+    published = fault_filtered(gtzan, lists=real_data / "sturm")
+    parts = fault_filtered(gtzan, lists=real_data / "sturm", repaired=True)
+    assert shared_artists(gtzan, parts).empty
+    sizes = {"train": 443, "validation": 187, "test": 276, "": 94}
+    assert parts.value_counts().to_dict() == sizes
+    assert (parts[parts != ""] == published[parts != ""]).all()
+    assert (pd.crosstab(gtzan["genre"], parts).drop(columns="") > 0).all(axis=None)
+
+
+def test_a_shared_artist_stays_in_the_largest_part(tmp_path):
+    write_lists(tmp_path, train=[0, 1], valid=[2, 3, 4], test=[5, 6])
+    names = [f"rock.{number:05}" for number in range(7)]
+    tracks = pd.DataFrame({"track_id": names, "genre": "rock", "artist": ["A", "", *"ABDBC"]})
+    parts = fault_filtered(tracks, lists=tmp_path, repaired=True)
+    assert list(parts) == ["train", "train", "", "", "validation", "test", "test"]
+
+
+def test_pieces_are_where_their_track_is(tmp_path):
+    write_lists(tmp_path, train=[0], valid=[1], test=[2])
+    names = ["rock.00000.7", "Data/Rock/rock.00001", "rock.00002", "rock.00003.0"]
+    parts = fault_filtered(pd.DataFrame({"track_id": names}, index=[9, 7, 5, 3]), lists=tmp_path)
+    assert parts.to_dict() == {9: "train", 7: "validation", 5: "test", 3: ""}
+
+
+def test_tracks_of_the_lists_that_are_absent_are_counted_in_a_warning(tmp_path):
+    write_lists(tmp_path, train=range(9), valid=[9], test=[10])
+    tracks = pd.DataFrame({"track_id": [f"rock.{number:05}" for number in range(5, 11)]})
+    with pytest.warns(UserWarning, match=r"^5 of the 11 tracks .* \(rock\.00000, "):
+        fault_filtered(tracks, lists=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ([], "train_filtered.txt"),
+        (["rock/rock.00001.wav", "hello"], "line 2 .* 'hello'"),
+        (["<!DOCTYPE html>"], "line 1 "),
+        (["rock/rock.00001.wav", "", "rock/rock.00001.wav"], r"line 3 .* rock\.00001"),
+    ],
+)
+def test_odd_lines_of_a_list_are_named(tmp_path, lines, name):
+    path = tmp_path / "train_filtered.txt"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(CourseError, match=name) as error:
+        read_list(path)
+    assert str(path) in str(error.value)
+
+
+def test_lists_that_are_missing_or_name_none_of_the_tracks_are_refused(tmp_path):
+    tracks = pd.DataFrame({"track_id": ["my song"]})
+    with pytest.raises(CourseError, match=r"train_filtered\.txt"):
+        fault_filtered(tracks, lists=tmp_path)
+    write_lists(tmp_path, train=[0], valid=[1], test=[2])
+    with pytest.raises(CourseError, match="train, validation, test"):
+        fault_filtered(tracks, lists=tmp_path)
+
+
+@pytest.mark.parametrize("lost", [[], ["source"], ["artist", "path"]])
+def test_the_demo_is_never_taken_for_gtzan(tmp_path, lost):
+    write_lists(tmp_path, train=[0], valid=[1], test=[2])
+    tracks = load_tracks("demo").drop(columns=lost)
+    for table in (tracks, tracks.merge(pd.DataFrame({"genre": ["rock"]})), tracks.tail(20)):
+        with pytest.raises(CourseError, match="demo"):
+            fault_filtered(table, lists=tmp_path)
