@@ -24,6 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 # Numba keeps what it compiles of librosa there or in the user's cache, and without both it stops.
 _librosa = find_spec("librosa")
 if _librosa and _librosa.origin and not os.access(Path(_librosa.origin).parent, os.W_OK):
-    from .outputs import let_numba_start
+    from .cache import let_numba_start
 
     let_numba_start()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .cache import file_state
 from .errors import CourseError
-from .mp3 import find_frames, write_tidy
+from .mp3 import MISSING_SECONDS_ALLOWED, tidied
 
 if TYPE_CHECKING:
     from audioread import AudioFile
@@ -35,8 +35,6 @@ LONGEST_SECONDS = 300.0
 # lowest note that is heard as one, 20 Hz.
 FRAME_SECONDS = 0.05
 
-# A header may promise a little more than the file holds: original GTZAN files lack a byte or two.
-MISSING_SECONDS_ALLOWED = 0.1
 # Full scale is 1. Files of floats may pass it a little, but not where they hold 16-bit numbers.
 FAR_BEYOND = 10.0
 # The channels cancel each other where their mean is so much weaker than they are.
@@ -49,20 +47,16 @@ _BLOCK_SAMPLES = 2**19  # in memory at once while a file is read
 
 # What a file that read_audio reads may be called.
 _NEEDS_AUDIOREAD = {".m4a", ".mp4", ".aac", ".wma", ".webm"}  # libsndfile knows none of these
-AUDIO_SUFFIXES = _NEEDS_AUDIOREAD | {
-    *(".wav", ".w64", ".rf64", ".au", ".aif", ".aiff", ".aifc", ".caf"),
-    *(".flac", ".mp3", ".ogg", ".oga", ".opus"),
-}
+_UNCOMPRESSED = {".wav", ".w64", ".rf64", ".au", ".aif", ".aiff", ".aifc", ".caf"}
+_COMPRESSED = {".flac", ".mp3", ".ogg", ".oga", ".opus"}
+AUDIO_SUFFIXES = _UNCOMPRESSED | _COMPRESSED | _NEEDS_AUDIOREAD
 
-# How files of these kinds begin.
-_FIRST_BYTES = {
-    ".wav": (b"RIFF", b"RIFX", b"RF64"),
-    ".au": (b".snd", b"dns."),
-    ".flac": (b"fLaC", b"ID3"),
-    ".ogg": (b"OggS",),
-}
+# How files begin that are what they are called; MP3 files, whatever they are called.
+_FIRST_BYTES = {".wav": b"RIFF", ".au": b".snd", ".flac": b"fLaC", ".ogg": b"OggS"}
+_LIKE_MP3 = re.compile(rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
+_MP3_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}  # Hz
 _TRY_AGAIN = "fetch the file again, or leave it out as usable() does"
-_CONVERT = "convert it to WAV, FLAC or MP3"
+_DAMAGED = "damaged: it cannot be decoded to its end"
 
 
 class AudioError(CourseError):
@@ -73,10 +67,10 @@ class AudioError(CourseError):
         self.path, self.reason, self.way_out = Path(path), reason, way_out
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: {self.reason}; {self.way_out}"
+        return f"{display_name(self.path)}: {self.reason}; {self.way_out}"
 
 
-def printable(name: str | Path) -> str:
+def display_name(name: str | Path) -> str:
     """Return a file's name with ? for what no screen shows: line breaks, and bytes of no letter."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "?", str(name))
 
@@ -122,35 +116,34 @@ def read_audio(
         no music: values that are not numbers or pass full scale tenfold, or channels that cancel
         each other, so that their mean is silent.
 
-    Notes
-    -----
-    Taught in notebooks/01_explore_the_data.ipynb.
+    Examples
+    --------
+    >>> samples = gh.read_audio(track.path, seconds=10)
+    >>> samples.shape
+    (220500,)
+
+    Lesson: 01_explore_the_data.
     """
+    peak = 0.0
     with naming(Path(path)):
-        mono, peak, file_rate = _read_mono(path, offset, seconds)
-        if file_rate != sample_rate:
+        part = read_blocks(path, offset, seconds)
+        blocks = []
+        for block in part.blocks:
+            peak = max(peak, float(block.max()), -float(block.min()))
+            blocks.append(mix(block))
+        mono = np.concatenate(blocks)
+        if part.sample_rate != sample_rate:
             import librosa  # here, because most tracks need no resampling and it is slow to load
 
-            mono = librosa.resample(mono, orig_sr=file_rate, target_sr=sample_rate)
+            mono = librosa.resample(mono, orig_sr=part.sample_rate, target_sr=sample_rate)
     if peak > FAR_BEYOND:
+        reason = f"its amplitudes reach {peak:.0f}, where full scale is 1"
         way_out = "divide its samples by the largest number of their kind, such as 32768"
-        raise AudioError(path, beyond_full_scale(peak), way_out)
+        raise AudioError(path, reason, way_out)
     if peak > CANCELLED and np.abs(mono).max() < CANCELLED * peak:
         reason = "its channels cancel each other out, so that their mean is silent"
         raise AudioError(path, reason, "keep one of them only, or leave it out as usable() does")
     return mono
-
-
-def _read_mono(
-    path: str | Path, offset: float, seconds: float | None
-) -> tuple[NDArray[np.float32], float, int]:
-    """Return the mean of the channels, the largest amplitude in any of them, and the rate."""
-    part = read_blocks(path, offset, seconds)
-    waveform, peak = [], 0.0
-    for block in part.blocks:
-        peak = max(peak, float(block.max()), -float(block.min()))
-        waveform.append(mix(block))
-    return np.concatenate(waveform), peak, part.sample_rate
 
 
 def read_track(path: str | Path, sample_rate: int = 22050) -> NDArray[np.float32]:
@@ -158,43 +151,26 @@ def read_track(path: str | Path, sample_rate: int = 22050) -> NDArray[np.float32
     return read_audio(path, sample_rate, 0.0, LONGEST_SECONDS)
 
 
-def decode(
-    path: str | Path, offset: float = 0.0, seconds: float | None = None
-) -> tuple[NDArray[np.float32], int]:
-    """Read an audio file as it is: all channels, shape (n_samples, n_channels), and its rate in Hz.
-
-    `offset`, `seconds` and the errors are those of `read_audio`, but for those about its values.
-    """
-    part = read_blocks(path, offset, seconds)
-    return np.concatenate(list(part.blocks)), part.sample_rate
-
-
 def mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of the channels."""
     return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
 
 
-def beyond_full_scale(peak: float) -> str:
-    """Say what is wrong with amplitudes like these."""
-    return f"its amplitudes reach {peak:.0f}, where full scale is 1"
-
-
 def read_blocks(path: str | Path, offset: float = 0.0, seconds: float | None = None) -> Blocks:
-    """Open an audio file, to be read block by block; see `decode`."""
+    """Open an audio file, to be read block by block; see `read_audio`."""
     path = Path(path)
     if not 0 <= offset < np.inf or (seconds is not None and not seconds > 0):
         raise ValueError(f"offset {offset} or seconds {seconds} is not a part of a recording")
-    sound = _open(path, from_start=offset == 0)
-    first, n_samples = round(offset * sound.samplerate), sound.frames
-    if seconds is not None and seconds * sound.samplerate < n_samples:
-        n_samples = min(n_samples, first + max(1, round(seconds * sound.samplerate)))
-    length = sound.frames / sound.samplerate
-    if n_samples <= first:
+    sound = _open(path)
+    rate, first, end = sound.samplerate, round(offset * sound.samplerate), sound.frames
+    if seconds is not None and seconds * rate < end:
+        end = min(end, first + max(1, round(seconds * rate)))
+    length = sound.frames / rate
+    if end <= first:
         sound.close()
-        has = f"it lasts {length:.1f} s"
-        raise AudioError(path, f"no audio at {offset:g} s, {has}", "start earlier")
-    blocks = _blocks(path, sound, first, n_samples - first)
-    return Blocks(sound.samplerate, sound.channels, length, blocks)
+        reason = f"no audio at {offset:g} s, it lasts {length:.1f} s"
+        raise AudioError(path, reason, "start earlier")
+    return Blocks(rate, sound.channels, length, _blocks(path, sound, first, end - first))
 
 
 def read_header(path: str | Path, exact: bool = False) -> tuple[float, int]:
@@ -205,11 +181,6 @@ def read_header(path: str | Path, exact: bool = False) -> tuple[float, int]:
     path : str or path
     exact : bool
         Whether M4A and the like may be decoded to know their length: what they say is about right.
-
-    Raises
-    ------
-    AudioError
-        If the file is missing, not audio, empty, or visibly cut short.
     """
     path = Path(path)
     if path.suffix.lower() in _NEEDS_AUDIOREAD and not exact:
@@ -244,22 +215,26 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
     ValueError
         If `samples` is empty, not mono, or holds values that are not numbers.
 
-    Notes
-    -----
-    Taught in notebooks/01_explore_the_data.ipynb.
+    Examples
+    --------
+    >>> gh.player(gh.read_audio(track.path), label=track.track_id)
+
+    Lesson: 01_explore_the_data.
     """
     from IPython.display import HTML
 
     samples = np.asarray(samples, dtype=np.float32)
     if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
         raise ValueError(f"a mono waveform of finite numbers is needed, not {samples.shape}")
-    heard = samples[: round(PLAYER_SECONDS * sample_rate)]
-    if len(heard) < len(samples):
+    excerpt = samples[: round(PLAYER_SECONDS * sample_rate)]
+    if len(excerpt) < len(samples):
         cut = f"the first {PLAYER_SECONDS:g} s of {len(samples) / sample_rate:.0f} s"
         label = f"{label} ({cut})" if label else cut
-    heard = heard / max(1.0, np.abs(heard).max())
-    data, kind = _encode(heard, sample_rate)
-    source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    as_mp3 = sample_rate in _MP3_RATES and "MP3" in sf.available_formats()
+    form, kind = ("MP3", "mpeg") if as_mp3 else ("WAV", "wav")
+    file = io.BytesIO()
+    sf.write(file, excerpt / max(1.0, np.abs(excerpt).max()), sample_rate, format=form)
+    source = f"data:audio/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
     text = html.escape(label)
     named = f' aria-label="{text}"' if text else ""
     above = f"<figcaption>{text}</figcaption>" if text else ""
@@ -279,35 +254,6 @@ def naming(path: Path) -> Iterator[None]:
         raise AudioError(path, f"may not be read ({error.strerror or error})", way_out) from error
 
 
-def _blocks(
-    path: Path, sound: sf.SoundFile, first: int, wanted: int
-) -> Iterator[NDArray[np.float32]]:
-    """Yield a part of an open file block by block, and close it."""
-    frame = max(1, round(FRAME_SECONDS * sound.samplerate))
-    length = max(1, _BLOCK_SAMPLES // (frame * sound.channels)) * frame
-    with sound:
-        missing = wanted
-        try:
-            if first:
-                # The first frames of an MP3 file that are decoded lack what stands in those before.
-                lead = min(first, sound.samplerate if sound.format == "MP3" else 0)
-                sound.seek(first - lead)
-                sound.read(lead)
-            while missing:
-                block = sound.read(min(length, missing), dtype="float32", always_2d=True)
-                if len(block) == 0:
-                    break
-                if not np.isfinite(block).all():
-                    raise AudioError(path, "holds values that are not numbers (NaN or infinity)")
-                yield block
-                missing -= len(block)
-        except sf.SoundFileError as error:
-            raise AudioError(path, "damaged: it cannot be decoded to its end") from error
-        if missing == wanted or missing / sound.samplerate > MISSING_SECONDS_ALLOWED:
-            seconds = missing / sound.samplerate
-            raise AudioError(path, f"cut short: the last {seconds:.1f} s are missing")
-
-
 class _Sound(sf.SoundFile):
     """A file that is read on from where it stands. soundfile seeks the place behind each block, and
     decoders begin anew there: in an MP3 file, without what the frames before hold for the next."""
@@ -317,70 +263,125 @@ class _Sound(sf.SoundFile):
     def seekable(self) -> bool:
         return False
 
+    def go_to(self, first: int) -> None:
+        """Go to a sample, by way of those before where the format asks for it."""
+        by_reading = first
+        if first and super().seekable():
+            # The first frames of an MP3 file that are decoded lack what stands in those before.
+            by_reading = min(first, self.samplerate if self.format == "MP3" else 0)
+            self.seek(first - by_reading)
+        for place in range(0, by_reading, _BLOCK_SAMPLES):
+            self.read(min(_BLOCK_SAMPLES, by_reading - place))
+
 
 class _StandIn:
     """A temporary file with the sound of another one, deleted once nobody uses it, or at exit."""
 
-    def __init__(self, suffix: str) -> None:
+    def __init__(self, content: Iterable[bytes], **how_to_read: object) -> None:
         folder = tempfile.mkdtemp(prefix="gtzan_helpers_")
-        self.path = Path(folder, f"sound{suffix}")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-
-    def write(self, sample_rate: int, n_channels: int, blocks: Iterable[bytes]) -> None:
-        """Write 16-bit samples, which come as bytes in pieces of any size."""
-        size, rest = 2 * n_channels, b""
-        # W64 knows no limit of 4 GB.
-        with sf.SoundFile(self.path, "w", sample_rate, n_channels, "PCM_16", format="W64") as out:
-            for block in blocks:
-                rest += block
-                whole = len(rest) // size * size
-                out.buffer_write(rest[:whole], "int16")
-                rest = rest[whole:]
+        self.path, self.how_to_read = Path(folder, "sound"), how_to_read
+        with self.path.open("wb") as file:
+            file.writelines(content)
 
 
-def _open(path: Path, from_start: bool = True) -> _Sound:
+def _open(path: Path) -> _Sound:
     """Open a file for reading, or one that stands in for it, or say what is wrong with it."""
     with naming(path):
         _refuse_what_is_no_file(path)
         stand_in = _stand_in(path, file_state(path))
-        sound = _sound_file(path, stand_in)
-        if not (from_start or sf.SoundFile.seekable(sound)):
-            sound.close()
-            sound = _sound_file(path, _decoded_from_start(path, file_state(path)))
+        place, how_to_read = (stand_in.path, stand_in.how_to_read) if stand_in else (path, {})
+        # Opened here and not by libsndfile, which takes no names that are not UTF-8, would open a
+        # file called "._name" instead, as macOS leaves them, and cannot say that a file may not be
+        # read.
+        source = os.open(place, os.O_RDONLY) if os.name == "posix" else place.open("rb")
         try:
-            _refuse_broken(path, sound)
-        except AudioError:
+            sound = _Sound(source, **how_to_read)
+        except sf.SoundFileError as error:
+            raise _not_audio(path) from error
+        sound.stand_in = stand_in
+        if reason := _what_is_broken(path, sound):
             sound.close()
-            raise
+            raise AudioError(path, reason)
         return sound
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
     """Refuse a folder, a pipe that one would wait for, and an empty file."""
-    if path == Path():
-        raise AudioError(path, "has no sound file", "give the path of one")
+    if not path.exists():
+        raise AudioError(path, "there is no such file", "check the path")
     if not path.is_file():
-        reason = "there is no such file"
-        if path.is_dir():
-            reason = "is a folder, not an audio file"
-        elif path.exists():
-            reason = "is a pipe or a device, not an audio file"
+        reason = "is a folder, a pipe or a device, not an audio file"
         raise AudioError(path, reason, "check the path")
     if path.stat().st_size == 0:
         raise AudioError(path, "the file is empty (0 bytes)")
 
 
-def _sound_file(path: Path, stand_in: _StandIn | None) -> _Sound:
-    # Opened here and not by libsndfile, which takes no names that are not UTF-8, would open a file
-    # called "._name" instead, as macOS leaves them, and cannot say that a file may not be read.
-    place = stand_in.path if stand_in else path
-    source = os.open(place, os.O_RDONLY) if os.name == "posix" else place.open("rb")
-    try:
-        sound = _Sound(source, closefd=True)
-    except sf.SoundFileError as error:
-        raise _not_audio(path) from error
-    sound.stand_in = stand_in
-    return sound
+def _what_is_broken(path: Path, sound: _Sound) -> str:
+    """Return what libsndfile lets pass, as a reason; none if all is well."""
+    if not SAMPLE_RATES[0] <= sound.samplerate <= SAMPLE_RATES[1]:
+        return f"its header gives a sample rate of {sound.samplerate} Hz"
+    if sound.frames == _UNKNOWN_LENGTH:
+        return "its header does not say how long it is"
+    if sound.frames <= 0:
+        return "the file has a header but no samples"
+    if sound.format == "OGG" and not _has_last_page(path):
+        return "cut short: its last page is missing"
+    # libsndfile reads what is there; that the header promised more stands only in its notes.
+    sizes = re.search(r"(?:data|Data Size|SSND)\s*: (\d+) \(should be (\d+)\)", sound.extra_info)
+    promised, has = map(int, sizes.groups()) if sizes else (0, 0)
+    # Recorders that write into a pipe do not know the size, and promise two gigabytes or more.
+    if has < promised < 0x7FFFF000:
+        seconds = sound.frames / sound.samplerate
+        return _too_short(seconds, seconds * promised / has, MISSING_SECONDS_ALLOWED)
+    return ""
+
+
+def _has_last_page(path: Path) -> bool:
+    """Whether the last page of an Ogg file is marked as such, in the sixth byte of its header."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16))  # no page is longer
+        _, found, page = file.read().rpartition(b"OggS")
+    return bool(found) and len(page) > 1 and bool(page[1] & 4)
+
+
+def _too_short(seconds: float, promised: float, allowed: float) -> str:
+    enough = promised - seconds <= allowed
+    return "" if enough else f"cut short: only {seconds:.1f} s of {promised:.1f} s are there"
+
+
+def _not_audio(path: Path) -> AudioError:
+    mark, way_out = _FIRST_BYTES.get(path.suffix.lower(), b""), _TRY_AGAIN
+    with path.open("rb") as file:
+        if file.read(4).startswith(mark):
+            return AudioError(path, "not a readable audio file, or of a kind that is not supported")
+    if path.name == "jazz.00054.wav":
+        way_out = "GTZAN's copy on Kaggle is known for it: leave it out as usable() does"
+    kind = path.suffix[1:].upper()
+    return AudioError(path, f"not a readable {kind} file (no {mark.decode()} header)", way_out)
+
+
+def _blocks(path: Path, sound: _Sound, first: int, wanted: int) -> Iterator[NDArray[np.float32]]:
+    """Yield a part of an open file block by block, and close it."""
+    frame = max(1, round(FRAME_SECONDS * sound.samplerate))
+    length = max(1, _BLOCK_SAMPLES // (frame * sound.channels)) * frame
+    missing = wanted
+    with sound:
+        try:
+            sound.go_to(first)
+            while missing:
+                block = sound.read(min(length, missing), dtype="float32", always_2d=True)
+                if len(block) == 0:
+                    break
+                if not np.isfinite(block).all():
+                    raise AudioError(path, "holds values that are not numbers (NaN or infinity)")
+                yield block
+                missing -= len(block)
+        except sf.SoundFileError as error:
+            raise AudioError(path, _DAMAGED) from error
+        seconds = missing / sound.samplerate
+        if missing == wanted or seconds > MISSING_SECONDS_ALLOWED:
+            raise AudioError(path, f"cut short: the last {seconds:.1f} s are missing")
 
 
 @lru_cache(maxsize=4)
@@ -390,28 +391,31 @@ def _stand_in(path: Path, _state: tuple[str, int, int]) -> _StandIn | None:
     if suffix in _NEEDS_AUDIOREAD:
         return _decoded_by_system(path)
     with path.open("rb") as file:
-        start = file.read(3).ljust(3)
-    if suffix == ".mp3" or start == b"ID3" or (start[0] == 0xFF and start[1] & 0xE6 == 0xE2):
-        return _tidy_mp3(path)
-    return None
+        if suffix != ".mp3" and not _LIKE_MP3.match(file.read(3)):
+            return None
+    try:
+        tidy = tidied(path.read_bytes())
+    except ValueError as error:
+        raise AudioError(path, *error.args) from error
+    return _StandIn([tidy]) if tidy else None
 
 
-def _tidy_mp3(path: Path) -> _StandIn | None:
-    """Make a copy of an MP3 file that does not say, or not rightly, how long it is."""
-    frames = find_frames(path)
-    if frames is None or frames.told_rightly:
-        return None
-    has = frames.count * frames.seconds_each
-    if frames.missing_seconds > MISSING_SECONDS_ALLOWED:
-        promised = f"only {has:.1f} s of {has + frames.missing_seconds:.1f} s are there"
-        raise AudioError(path, f"damaged or cut short: {promised}")
-    if frames.mixed:
-        raise AudioError(path, "its parts differ in sample rate or channels", _CONVERT)
-    if frames.lost_seconds > MISSING_SECONDS_ALLOWED:
-        raise AudioError(path, f"damaged: {frames.lost_bytes} bytes in its midst are no sound")
-    copy = _StandIn(".mp3")
-    write_tidy(path, frames, copy.path)
-    return copy
+def _decoded_by_system(path: Path) -> _StandIn:
+    """Decode with the system's own decoder or ffmpeg, block by block, to 16-bit samples."""
+    import audioread
+
+    with _audioread(path) as sound:
+        rate, n_channels = sound.samplerate, sound.channels
+        how_to_read = {"subtype": "PCM_16", "format": "RAW", "endian": "LITTLE"}
+        try:
+            raw = _StandIn(sound, samplerate=rate, channels=n_channels, **how_to_read)
+        except (audioread.DecodeError, EOFError) as error:
+            raise AudioError(path, _DAMAGED) from error
+        promised = sound.duration if path.suffix.lower() in (".m4a", ".mp4") else 0
+    seconds = raw.path.stat().st_size / (2 * n_channels * rate)
+    if reason := _too_short(seconds, promised, allowed=1):  # promised in tenths, more or less
+        raise AudioError(path, reason)
+    return raw
 
 
 def _audioread(path: Path) -> AudioFile:
@@ -424,85 +428,6 @@ def _audioread(path: Path) -> AudioFile:
         if not (sound.samplerate and sound.channels):
             raise audioread.DecodeError
     except (audioread.DecodeError, OSError, EOFError) as error:
-        raise AudioError(path, "cannot be decoded (is ffmpeg installed?)", _CONVERT) from error
+        reason = "cannot be decoded (is ffmpeg installed?)"
+        raise AudioError(path, reason, "convert it to WAV, FLAC or MP3") from error
     return sound
-
-
-def _decoded_by_system(path: Path) -> _StandIn:
-    """Decode with the system's own decoder or ffmpeg, block by block."""
-    import audioread
-
-    wav = _StandIn(".w64")
-    with _audioread(path) as sound:
-        try:
-            wav.write(sound.samplerate, sound.channels, sound)
-        except (audioread.DecodeError, EOFError) as error:
-            raise AudioError(path, "damaged: it cannot be decoded to its end") from error
-        promised = sound.duration if path.suffix.lower() in (".m4a", ".mp4") else 0
-        has = sf.info(wav.path).duration
-        if promised - has > 1:  # promised in tenths, more or less
-            raise AudioError(path, f"cut short: only {has:.1f} s of {promised:.1f} s are there")
-    return wav
-
-
-@lru_cache(maxsize=4)
-def _decoded_from_start(path: Path, _state: tuple[str, int, int]) -> _StandIn:
-    """Decode a file in which one cannot go to a place; all such formats have 16-bit samples."""
-    wav = _StandIn(".w64")
-    with _sound_file(path, None) as sound:
-        blocks = iter(lambda: sound.read(_BLOCK_SAMPLES, "int16").tobytes(), b"")
-        wav.write(sound.samplerate, sound.channels, blocks)
-    return wav
-
-
-def _refuse_broken(path: Path, sound: sf.SoundFile) -> None:
-    if not SAMPLE_RATES[0] <= sound.samplerate <= SAMPLE_RATES[1]:
-        raise AudioError(path, f"its header gives a sample rate of {sound.samplerate} Hz")
-    if sound.frames == _UNKNOWN_LENGTH:
-        raise AudioError(path, "its header does not say how long it is", "convert it to WAV")
-    if sound.frames <= 0:
-        raise AudioError(path, "the file has a header but no samples")
-    # libsndfile reads what is there; that the header promised more stands only in its notes.
-    sizes = re.search(r"(?:data|Data Size|SSND)\s*: (\d+) \(should be (\d+)\)", sound.extra_info)
-    # Recorders that write into a pipe do not know the size, and promise two gigabytes or more.
-    if sizes and int(sizes[2]) < int(sizes[1]) < 0x7FFFF000:
-        has = sound.frames / sound.samplerate
-        promised = has * int(sizes[1]) / int(sizes[2])
-        if promised - has > MISSING_SECONDS_ALLOWED:
-            raise AudioError(path, f"cut short: only {has:.1f} s of {promised:.1f} s are there")
-    if sound.format == "OGG" and not _has_last_page(path):
-        raise AudioError(path, "cut short: its last page is missing")
-
-
-def _has_last_page(path: Path) -> bool:
-    """Whether the last page of an Ogg file is marked as such, in the sixth byte of its header."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2**16))  # no page is longer
-        _, found, page = file.read().rpartition(b"OggS")
-    return bool(found) and len(page) > 1 and bool(page[1] & 4)
-
-
-def _not_audio(path: Path) -> AudioError:
-    kind = path.suffix.lower()
-    with path.open("rb") as file:
-        if file.read(4).startswith(_FIRST_BYTES.get(kind, (b"",))):
-            reason = "not a readable audio file, or of a kind that is not supported"
-            return AudioError(path, reason)
-    mark = _FIRST_BYTES[kind][0].decode()
-    reason = f"not a readable {kind[1:].upper()} file (no {mark} header)"
-    if path.name == "jazz.00054.wav":
-        way_out = "GTZAN's copy on Kaggle is known for it: leave it out as usable() does"
-        return AudioError(path, reason, way_out)
-    return AudioError(path, reason)
-
-
-def _encode(samples: NDArray[np.float32], sample_rate: int) -> tuple[bytes, str]:
-    """Return the samples as an MP3 file, or as WAV where MP3 does not know the rate."""
-    for form, kind in (("MP3", "audio/mpeg"), ("WAV", "audio/wav")):
-        file = io.BytesIO()
-        try:
-            sf.write(file, samples, sample_rate, format=form)
-        except (sf.SoundFileError, ValueError):  # ValueError: a libsndfile older than 1.1
-            continue
-        return file.getvalue(), kind
-    raise ValueError(f"{sample_rate} Hz is not a sample rate that can be played")

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import warnings
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,8 +21,6 @@ from uuid import uuid4
 import pooch
 
 WAY_OUT = "set GTZAN_CACHE to a folder that you may write to, on a disk with room"
-_complained: set[Path] = set()
-_temporary: list[tempfile.TemporaryDirectory] = []
 _one_at_a_time = threading.Lock()
 
 
@@ -39,14 +37,14 @@ def cache_folder() -> Path:
     wanted = wanted_folder()
     try:
         wanted.mkdir(parents=True, exist_ok=True)
-        reason = _why_not(wanted, wanted.stat().st_ino)
+        reason = _tried_once(wanted)
     except OSError as error:
         reason = error.strerror or str(error)
     if not reason:
         return wanted
-    complain(reason)
-    with suppress(OSError):  # no place at all for temporary files: `keep` then fails, too
-        return _temporary_folder()
+    with _one_at_a_time, suppress(OSError):  # no place for temporary files either: `keep` fails
+        _complain(wanted, reason)
+        return Path(_temporary_folder().name)
     return wanted
 
 
@@ -73,19 +71,21 @@ def why_not_writable(folder: Path) -> str:
     return ""
 
 
+_tried_once = cache(why_not_writable)
+
+
+def let_numba_start() -> None:
+    """Name a temporary folder for what Numba compiles, where it cannot write into the user's."""
+    if why_not_writable(pooch.os_cache("numba")):
+        folder = f"numba-{getattr(os, 'getuid', int)()}"
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir(), folder)))
+
+
 def kept(name: str) -> Path:
-    """Return where something is kept, or is to be kept.
+    """Return where something is kept, or is to be kept, by its path within the cache folder.
 
-    Parameters
-    ----------
-    name : str
-        Its path within the cache folder.
-
-    Returns
-    -------
-    pathlib.Path
-        In the folder that was asked for if it is there already, even where nothing more can be
-        written to it; else in `cache_folder`.
+    That is in the folder that was asked for if it is there already, even where nothing more can be
+    written to it; else in `cache_folder`.
     """
     wanted = wanted_folder() / name
     with suppress(OSError):
@@ -127,23 +127,9 @@ def keep(path: Path, data: str | bytes | memoryview) -> bool:
     try:
         write_atomically(path, data)
     except OSError as error:
-        complain(error.strerror or str(error))
+        _complain(wanted_folder(), error.strerror or str(error))
         return False
     return True
-
-
-def complain(reason: str) -> None:
-    """Say once for each cache folder that nothing is kept there, and why."""
-    folder = wanted_folder()
-    with _one_at_a_time:
-        if folder in _complained:
-            return
-        _complained.add(folder)
-    warnings.warn(
-        f"{folder} cannot be written ({reason}), so results are not kept for "
-        f"the next time: {WAY_OUT}",
-        stacklevel=3,
-    )
 
 
 def digest(*key: object) -> str:
@@ -152,15 +138,7 @@ def digest(*key: object) -> str:
 
 
 def file_state(path: str | Path) -> tuple[str, int, int]:
-    """Return a file's full path, its size in bytes and when it was changed, in nanoseconds.
-
-    What is kept about a file goes by these three: another state as soon as the file changes.
-
-    Raises
-    ------
-    OSError
-        If there is no such file, or it may not be looked at.
-    """
+    """Return a file's full path, its size in bytes and when it was changed, in nanoseconds."""
     path = Path(path).resolve()
     facts = path.stat()
     return str(path), facts.st_size, facts.st_mtime_ns
@@ -182,12 +160,11 @@ def write_atomically(path: str | Path, data: str | bytes | memoryview) -> None:
         If it cannot be written; it names `path`, and nothing is left behind.
     """
     path = Path(path)
-    content = data.encode("utf-8") if isinstance(data, str) else data
     # The temporary file lies in the same folder, because a move is atomic only within a disk.
     temporary = path.with_name(f".{uuid4().hex}.part")  # a longer name might be too long
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
         temporary.replace(path)
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from error
@@ -196,15 +173,14 @@ def write_atomically(path: str | Path, data: str | bytes | memoryview) -> None:
             temporary.unlink(missing_ok=True)
 
 
-@lru_cache
-def _why_not(folder: Path, _: int) -> str:
-    """Try a folder once, as long as it is the same one, by its number."""
-    return why_not_writable(folder)
+@cache
+def _complain(folder: Path, reason: str) -> None:
+    """Say once that nothing is kept in a folder, and why."""
+    text = f"{folder} cannot be written ({reason}), so results are not kept for the next time"
+    warnings.warn(f"{text}: {WAY_OUT}", stacklevel=3)
 
 
-def _temporary_folder() -> Path:
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory:
     """Return a folder that removes itself when the program ends, the same one every time."""
-    with _one_at_a_time:
-        if not _temporary:
-            _temporary.append(tempfile.TemporaryDirectory(prefix="gtzan-"))
-    return Path(_temporary[0].name)
+    return tempfile.TemporaryDirectory(prefix="gtzan-")

@@ -18,10 +18,9 @@ from .audio import (
     FAR_BEYOND,
     FRAME_SECONDS,
     LONGEST_SECONDS,
-    beyond_full_scale,
+    display_name,
     mix,
     naming,
-    printable,
     read_blocks,
 )
 from .copies import Landmarks, landmarks, same_recordings
@@ -145,7 +144,7 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
 
 def _in_short(faults: pd.DataFrame) -> str:
     """Name faults one by one; where they are many, count them, and name the first few."""
-    ids = faults["track_id"].map(printable)
+    ids = faults["track_id"].map(display_name)
     if len(faults) <= MOST_NAMED:
         return ", ".join(ids + " (" + faults["fault"] + ": " + faults["detail"] + ")")
     kinds = []
@@ -303,7 +302,7 @@ def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
             used = f"only the first {LONGEST_SECONDS / 60:g} are used"
             yield track.track_id, "long", f"{track.seconds / 60:.1f} min; {used}"
         if track.peak > FAR_BEYOND:
-            yield track.track_id, "out of range", beyond_full_scale(track.peak)
+            yield track.track_id, "out of range", f"reaches {track.peak:.0f}, where full scale is 1"
         if track.cancelled_share > SILENT_SHARE:
             silent = f"{track.cancelled_share * seconds:.1f} of {seconds:.1f} s"
             yield track.track_id, "channels cancel", f"their mean is silent for {silent}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pooch
+import click
 
-from .cache import why_not_writable, write_atomically
+from .cache import write_atomically
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
 _COMPARED = 8  # bytes: the signature of a PNG file, the first name of a table
@@ -35,28 +34,21 @@ def write_output(path: str | Path, data: str | bytes) -> None:
     content = data.encode("utf-8") if isinstance(data, str) else data
     check_output(path, content)
     if str(path) in STANDARD_OUTPUT:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        click.echo(content, nl=False)
         return
-    target = Path(path).resolve()
-    try:
+    with _naming(path):
+        target = Path(path).resolve()
         if target.exists() and not target.is_file():
-            with target.open("wb") as pipe:
-                pipe.write(content)
+            target.write_bytes(content)  # a pipe or a device
         else:
             write_atomically(target, content)
-    except BrokenPipeError:  # who reads has read enough
-        raise
-    except OSError as error:
-        raise _not_written(path, error) from error
 
 
 def check_output(path: str | Path, begins: bytes) -> None:
     """Raise a ValueError if a file is in the way of one that begins with some bytes."""
     if str(path) in STANDARD_OUTPUT:
         return
-    try:
+    with _naming(path):
         target = Path(path).resolve()
         if target.is_dir():
             raise ValueError(f"{path} is a folder: name a file in it")
@@ -64,29 +56,24 @@ def check_output(path: str | Path, begins: bytes) -> None:
             return
         with target.open("rb") as file:
             there = file.read(_COMPARED)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead back to themselves
-        raise _not_written(path, error) from error
     if there and there != begins[:_COMPARED]:
-        raise ValueError(
-            f"{path} is there already, and holds something else than what would be written: name "
-            "another file, or move it away"
-        )
+        raise ValueError(f"{path} holds something else: name another file, or move it away")
 
 
 def same_output(one: str | Path, other: str | Path) -> bool:
     """Whether two paths lead to the same file; a device such as /dev/null may take several."""
+    if str(one) in STANDARD_OUTPUT:
+        return str(other) in STANDARD_OUTPUT
     first, second = Path(one).resolve(), Path(other).resolve()
-    same = first == second or {str(one), str(other)} <= set(STANDARD_OUTPUT)
-    return same and (first.is_file() or not first.exists() or str(one) in STANDARD_OUTPUT)
+    return first == second and (first.is_file() or not first.exists())
 
 
-def let_numba_start() -> None:
-    """Name a temporary folder for what Numba compiles, where it cannot write into the user's."""
-    if why_not_writable(pooch.os_cache("numba")):
-        folder = f"numba-{getattr(os, 'getuid', int)()}"
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir(), folder)))
-
-
-def _not_written(path: str | Path, error: Exception) -> ValueError:
-    reason = getattr(error, "strerror", None) or error
-    return ValueError(f"{path} cannot be written: {reason}; name another file")
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # who reads has read enough
+        raise
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead back to themselves
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path} cannot be written: {reason}; name another file") from error

@@ -24,8 +24,8 @@ from .audio import (
     MISSING_SECONDS_ALLOWED,
     PLAYER_SECONDS,
     AudioError,
+    display_name,
     player,
-    printable,
     read_audio,
     read_header,
 )
@@ -74,7 +74,7 @@ class Prediction:
     @property
     def name(self) -> str:
         """The song's file name, as it can be shown."""
-        return printable(self.path.name)
+        return display_name(self.path.name)
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -205,7 +205,7 @@ def choose_song(models: Models) -> ipywidgets.Widget:
                 try:
                     display(classify_song(song, models))
                 except AudioError as error:
-                    print(f"{printable(song.name)}: {error.reason}; {error.way_out}")
+                    print(f"{display_name(song.name)}: {error.reason}; {error.way_out}")
 
     button.observe(show, names="value")
     return VBox([button, shown])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
-from functools import cache
-from pathlib import Path
+from contextlib import chdir
+from functools import cache, partial
 from unittest import mock
 
 import numpy as np
@@ -21,6 +22,7 @@ from gtzan_helpers.workers import each_file
 
 RATE = 22050
 SECONDS = 6
+LATIN_1 = os.fsdecode(b"caf\xe9.wav")
 ID3 = b"ID3\x04\0\0\0\0\x08\0" + bytes(1024)
 ID3_BEHIND = b"TAG" + bytes(125)
 APE = b"APETAGEX" + (2000).to_bytes(4, "little") + (500).to_bytes(4, "little") + bytes(516)
@@ -43,9 +45,9 @@ def file(name, content):
     return make
 
 
-def sound(name, samples, rate=RATE, subtype=None, **options):
+def sound(samples, subtype=None, name="a.wav", rate=RATE):
     def make(folder):
-        sf.write(folder / name, samples, rate, subtype, **options)
+        sf.write(folder / name, samples, rate, subtype)
         return folder / name
 
     return make
@@ -67,14 +69,11 @@ def among(make):
 @cache
 def mp3(n_channels=1, quiet=2.0):
     """An MP3 file of variable bit rate, whose first frames say nothing of the later ones."""
-    path = Path(os.environ["GTZAN_CACHE"], "made.mp3")
-    samples = noise()
+    samples = noise()[:, None].repeat(n_channels, axis=1)
     samples[: round(quiet * RATE)] = 0
-    options = {"bitrate_mode": "VARIABLE", "compression_level": 0.3}
-    sf.write(path, np.stack([samples] * n_channels, axis=1), RATE, **options)
-    content = path.read_bytes()
-    path.unlink()
-    return content
+    options = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.3}
+    sf.write(made := io.BytesIO(), samples, RATE, **options)
+    return made.getvalue()
 
 
 def counter_size():
@@ -88,25 +87,28 @@ def uncounted():
 
 def miscounted(frames, n_bytes=None):
     def content():
-        changed, place = bytearray(mp3()), mp3().index(b"Xing") + 8
-        changed[place : place + 4] = frames.to_bytes(4, "big")
-        if n_bytes is not None:
-            changed[place + 4 : place + 8] = n_bytes.to_bytes(4, "big")
-        return bytes(changed)
+        before, name, behind = mp3().partition(b"Xing")
+        numbers = [frames, int.from_bytes(behind[8:12], "big") if n_bytes is None else n_bytes]
+        return before + name + behind[:4] + np.array(numbers, ">u4").tobytes() + behind[12:]
 
     return content
 
 
 def vbri():
-    changed = bytearray(mp3()[: counter_size()])
-    frames = mp3()[mp3().index(b"Xing") + 8 :][:4]
-    changed[13:17] = bytes(4)
-    changed[36:54] = b"VBRI" + bytes(6) + len(mp3()).to_bytes(4, "big") + frames
-    return bytes(changed) + uncounted()
+    numbers = len(mp3()).to_bytes(4, "big") + mp3()[21:25]  # of bytes, and of frames
+    return mp3()[:13] + bytes(23) + b"VBRI" + bytes(6) + numbers + mp3()[54:]
 
 
 def holed():
     return uncounted()[:15_000] + bytes(4000) + uncounted()[19_000:]
+
+
+def half():
+    return mp3()[: len(mp3()) // 2]
+
+
+def broken():
+    return mp3()[:9000] + bytes(300) + mp3()[9300:]
 
 
 def wav(chunks=b"", rate=RATE, samples=None):
@@ -119,14 +121,8 @@ def wav(chunks=b"", rate=RATE, samples=None):
 
 def unheard(folder):
     """A socket, which can be listed like a file."""
-    here = socket.socket(socket.AF_UNIX)
-    before = Path.cwd()
-    os.chdir(folder)  # the name of a socket must be short
-    try:
+    with socket.socket(socket.AF_UNIX) as here, chdir(folder):  # its name must be short
         here.bind("song.wav")
-    finally:
-        os.chdir(before)
-        here.close()
     return folder / "song.wav"
 
 
@@ -155,25 +151,19 @@ def soundless(folder):
     return pd.DataFrame({"track_id": names, "genre": names, "artist": "", "path": ""})
 
 
-def latin_1(folder):
-    return file(os.fsdecode(b"caf\xe9.wav"), wav)(folder)
-
-
 # What is done with it.
 
 
 def is_whole(path, seconds=SECONDS):
     """Read in full, and the header and any part say the same as the whole."""
     samples, (header, _) = read_audio(path), read_header(path)
+    length = len(samples) / RATE
     part = read_audio(path, offset=1.5, seconds=2)
-    same = np.abs(part - samples[round(1.5 * RATE) :][: len(part)]).max() < 1e-4
-    return bool(
-        abs(len(samples) / RATE - seconds) < 0.15 and abs(len(samples) / RATE - header) < 1e-3
-    ) and bool(same and len(part) == 2 * RATE)
+    np.testing.assert_allclose(part, samples[round(1.5 * RATE) :][: 2 * RATE], atol=1e-4)
+    return abs(length - seconds) < 0.15 and abs(length - header) < 1e-3
 
 
-def is_twice_as_long(path):
-    return is_whole(path, 2 * SECONDS)
+is_twice_as_long = partial(is_whole, seconds=2 * SECONDS)
 
 
 def listed(folder):
@@ -226,259 +216,145 @@ def five_minutes(path):
     return len(read_track(path)) == 300 * RATE
 
 
+# The rows: what is fine, what is refused with these names, and what is said of one track in three.
+
+
+def fine(kind, make, use=is_whole):
+    return kind, make, use, "fine"
+
+
+def refused(kind, make, *names, use=read_audio):
+    return kind, make, use, "refused", names
+
+
+def said(kind, make, *names, use=left_out):
+    return kind, among(make), use, "said", names
+
+
 opposite = np.stack([noise(), -noise()], axis=1)
-offset_only = np.full(SECONDS * RATE, 0.3)
 one_channel_of_none = np.stack([noise(), np.full(SECONDS * RATE, np.nan)], axis=1)
-denied = PermissionError(13, "Permission denied")
+like_16_bit = sound(noise() * 32768, "FLOAT")
+plain = sound(noise())
+gsm = sound(noise(), "GSM610")
+seven_minutes = sound(noise(420 / RATE * 1000, seed=3), rate=1000)
+denied, failing = PermissionError(13, "Permission denied"), OSError(5, "Input/output error")
+OPEN = "gtzan_helpers.audio.os.open"
+
+WHOLE_MP3 = {
+    "without a count, quiet first": uncounted,
+    "without a count, loud first": lambda: mp3(quiet=0)[counter_size() :],
+    "two tags in front": lambda: ID3 + ID3 + uncounted(),
+    "tags of two kinds behind": lambda: uncounted() + APE + ID3_BEHIND,
+    "an APE tag in front": lambda: APE + mp3(),
+    "zeros in front": lambda: bytes(5000) + mp3(),
+    "rubbish behind": lambda: uncounted() + b"rubbish\xff\xfb" * 9000,
+    "begins within a frame": lambda: uncounted()[33:],
+    "counts too many frames": miscounted(10**6),
+    "counts too few": miscounted(3, 900),
+    "counts none": miscounted(0, 0),
+    "counts in Fraunhofer's way": vbri,
+}
+JOINED_MP3 = {
+    "two joined": lambda: mp3() + mp3(),
+    "two joined, without a count": lambda: 2 * uncounted(),
+    "two joined, tags between": lambda: ID3 + mp3() + ID3_BEHIND + ID3 + mp3(),
+}
 
 CASES: list[tuple] = [
-    ("MP3: without a count, quiet first", file("a.mp3", uncounted), is_whole, "fine"),
-    (
-        "MP3: without a count, loud first",
-        file("a.mp3", lambda: mp3(quiet=0)[counter_size() :]),
-        is_whole,
-        "fine",
+    *(fine(f"MP3: {kind}", file("a.mp3", content)) for kind, content in WHOLE_MP3.items()),
+    *(
+        fine(f"MP3: {kind}", file("a.mp3", content), is_twice_as_long)
+        for kind, content in JOINED_MP3.items()
     ),
-    ("MP3: two joined", file("a.mp3", lambda: mp3() + mp3()), is_twice_as_long, "fine"),
-    (
-        "MP3: two joined, without a count",
-        file("a.mp3", lambda: 2 * uncounted()),
-        is_twice_as_long,
-        "fine",
-    ),
-    (
-        "MP3: two joined, tags between",
-        file("a.mp3", lambda: ID3 + mp3() + ID3_BEHIND + ID3 + mp3()),
-        is_twice_as_long,
-        "fine",
-    ),
-    ("MP3: two tags in front", file("a.mp3", lambda: ID3 + ID3 + uncounted()), is_whole, "fine"),
-    (
-        "MP3: tags of two kinds behind",
-        file("a.mp3", lambda: uncounted() + APE + ID3_BEHIND),
-        is_whole,
-        "fine",
-    ),
-    ("MP3: an APE tag in front", file("a.mp3", lambda: APE + mp3()), is_whole, "fine"),
-    ("MP3: zeros in front", file("a.mp3", lambda: bytes(5000) + mp3()), is_whole, "fine"),
-    (
-        "MP3: rubbish behind",
-        file("a.mp3", lambda: uncounted() + b"rubbish\xff\xfb" * 9000),
-        is_whole,
-        "fine",
-    ),
-    ("MP3: begins within a frame", file("a.mp3", lambda: uncounted()[33:]), is_whole, "fine"),
-    ("MP3: counts too many frames", file("a.mp3", miscounted(10**6)), is_whole, "fine"),
-    ("MP3: counts too few", file("a.mp3", miscounted(3, 900)), is_whole, "fine"),
-    ("MP3: counts none", file("a.mp3", miscounted(0, 0)), is_whole, "fine"),
-    ("MP3: counts in Fraunhofer's way", file("a.mp3", vbri), is_whole, "fine"),
-    ("MP3: called WAV", file("a.wav", uncounted), is_whole, "fine"),
-    (
-        "MP3: counted, and cut in half",
-        file("a.mp3", lambda: mp3()[: len(mp3()) // 2]),
-        read_header,
-        "refused",
-        ("a.mp3", "cut short"),
-    ),
-    ("MP3: a hole in its midst", file("a.mp3", holed), read_audio, "refused", "damaged"),
-    (
-        "MP3: mono joined to stereo",
-        file("a.mp3", lambda: mp3() + mp3(2)),
-        read_audio,
-        "refused",
-        "channels",
-    ),
-    (
-        "MP3: thirty threads, a broken file",
-        file("a.mp3", lambda: mp3()[:9000] + bytes(300) + mp3()[9300:]),
-        keeps_standard_error,
-        "fine",
-    ),
-    ("WAV: GSM, not seekable", sound("a.wav", noise(), subtype="GSM610"), is_whole, "fine"),
-    ("WAV: NMS ADPCM", sound("a.wav", noise(), subtype="NMS_ADPCM_32"), is_whole, "fine"),
-    ("AU: G.721", sound("a.au", noise(), subtype="G721_32"), is_whole, "fine"),
-    ("WAV: IMA ADPCM", sound("a.wav", noise(), subtype="IMA_ADPCM"), is_whole, "fine"),
-    (
-        "GSM among tracks",
-        among(sound("a.wav", noise(), subtype="GSM610")),
-        all_usable,
-        "fine",
-    ),
-    ("WAV called M4A", file("a.m4a", wav), is_whole, "fine"),
-    (
-        "floats like 16-bit numbers",
-        among(sound("a.wav", noise() * 32768, subtype="FLOAT")),
-        left_out,
-        "said",
-        ("jazz/a", "out of range"),
-    ),
-    (
-        "floats like 32-bit numbers",
-        sound("a.wav", noise() * 2**31, subtype="DOUBLE"),
-        read_audio,
-        "refused",
-        ("a.wav", "full scale"),
-    ),
-    (
-        "floats like 16-bit numbers, sliced",
-        among(sound("a.wav", noise() * 32768, subtype="FLOAT")),
-        sliced,
-        "refused",
-        ("a.wav", "full scale"),
-    ),
-    (
-        "floats a little beyond full scale",
-        among(sound("a.wav", noise() * 20, subtype="FLOAT")),
-        all_usable,
-        "fine",
-    ),
-    (
-        "channels cancel",
-        among(sound("a.wav", opposite)),
-        left_out,
-        "said",
-        ("jazz/a", "channels cancel"),
-    ),
-    (
-        "channels cancel after compression",
-        among(sound("a.mp3", opposite)),
-        left_out,
-        "said",
-        ("jazz/a", "channels cancel"),
-    ),
-    ("channels cancel, sliced", among(sound("a.wav", opposite)), sliced, "refused", "a.wav"),
-    (
-        "one channel holds no numbers",
-        among(sound("a.wav", one_channel_of_none, subtype="FLOAT")),
-        left_out,
-        "said",
-        ("jazz/a", "NaN"),
-    ),
-    ("all samples are equal", among(sound("a.wav", offset_only)), left_out, "said", "silent"),
-    (
-        "denormal numbers",
-        among(sound("a.wav", noise() * 1e-40, subtype="FLOAT")),
-        left_out,
-        "said",
-        "silent",
-    ),
-    (
-        "8 bits without a sign, all zero",
-        among(sound("a.wav", np.zeros(4 * RATE), subtype="PCM_U8")),
-        left_out,
-        "said",
-        "silent",
-    ),
-    ("music on an offset", among(sound("a.wav", noise() * 0.2 + 0.3)), all_usable, "fine"),
-    ("sample rate 1 Hz", file("a.wav", lambda: wav(rate=1)), read_audio, "refused", "1 Hz"),
-    ("sample rate 10 MHz", file("a.wav", lambda: wav(rate=10**7)), read_audio, "refused", "Hz"),
-    ("sample rate 0 Hz", file("a.wav", lambda: wav(rate=0)), read_audio, "refused", "a.wav"),
-    (
-        "chunks without content",
-        file("a.wav", lambda: wav(b"LIST\0\0\0\0JUNK\0\0\0\0")),
-        is_whole,
-        "fine",
-    ),
-    (
-        "a header alone",
-        among(file("a.wav", lambda: wav(samples=[]))),
-        left_out,
-        "said",
-        ("jazz/a", "no samples"),
-    ),
-    ("no name", lambda folder: "", read_audio, "refused", "path"),
-    ("a folder called like a song", lambda folder: folder, read_audio, "refused", "folder"),
-    (
-        "a name in Latin-1",
-        among(latin_1),
-        all_usable,
-        "fine",
-    ),
-    (
+    fine("MP3: called WAV", file("a.wav", uncounted)),
+    fine("MP3: thirty threads, a broken file", file("a.mp3", broken), keeps_standard_error),
+    refused("MP3: counted, and cut in half", file("a.mp3", half), "a.mp3", "cut", use=read_header),
+    refused("MP3: a hole in its midst", file("a.mp3", holed), "a.mp3"),
+    refused("MP3: mono joined to stereo", file("a.mp3", lambda: mp3() + mp3(2)), "channels"),
+    fine("WAV: GSM, not seekable", gsm),
+    fine("WAV: NMS ADPCM", sound(noise(), "NMS_ADPCM_32")),
+    fine("AU: G.721", sound(noise(), "G721_32", "a.au")),
+    fine("WAV: IMA ADPCM", sound(noise(), "IMA_ADPCM")),
+    fine("GSM among tracks", among(gsm), all_usable),
+    fine("WAV called M4A", file("a.m4a", wav)),
+    said("floats like 16-bit numbers", like_16_bit, "jazz/a", "out of range"),
+    refused("floats like 32-bit numbers", sound(noise() * 2**31, "DOUBLE"), "a.wav"),
+    refused("floats like 16-bit numbers, sliced", among(like_16_bit), "a.wav", use=sliced),
+    fine("floats a little beyond full scale", among(sound(noise() * 20, "FLOAT")), all_usable),
+    said("channels cancel", sound(opposite), "jazz/a", "channels cancel"),
+    said("channels cancel after compression", sound(opposite, name="a.mp3"), "jazz/a", "channels"),
+    refused("channels cancel, sliced", among(sound(opposite)), "a.wav", use=sliced),
+    said("one channel holds no numbers", sound(one_channel_of_none, "FLOAT"), "jazz/a", "NaN"),
+    said("all samples are equal", sound(np.full(SECONDS * RATE, 0.3)), "silent"),
+    said("denormal numbers", sound(noise() * 1e-40, "FLOAT"), "silent"),
+    said("8 bits without a sign, all zero", sound(np.zeros(4 * RATE), "PCM_U8"), "silent"),
+    fine("music on an offset", among(sound(noise() * 0.2 + 0.3)), all_usable),
+    refused("sample rate 1 Hz", file("a.wav", lambda: wav(rate=1)), "1 Hz"),
+    refused("sample rate 10 MHz", file("a.wav", lambda: wav(rate=10**7)), "Hz"),
+    refused("sample rate 0 Hz", file("a.wav", lambda: wav(rate=0)), "a.wav"),
+    fine("chunks without content", file("a.wav", lambda: wav(b"LIST\0\0\0\0JUNK\0\0\0\0"))),
+    said("a header alone", file("a.wav", lambda: wav(samples=[])), "jazz/a", "no samples"),
+    refused("no name", lambda folder: "", "path"),
+    refused("a folder called like a song", lambda folder: folder, "folder"),
+    fine("a name in Latin-1", among(file(LATIN_1, wav)), all_usable),
+    refused(
         "an error about a name in Latin-1",
-        file(os.fsdecode(b"caf\xe9.wav"), b"words" * 99),
-        lambda path: read_audio(path).tobytes().decode("utf-8"),
-        "refused",
+        file(LATIN_1, b"words" * 99),
         "caf?.wav",
+        use=lambda path: read_audio(path).tobytes().decode("utf-8"),
     ),
-    (
-        "an error about a name of two lines",
-        file("two\nlines.wav", b"words" * 99),
-        read_audio,
-        "refused",
-        "two?lines.wav",
+    refused(
+        "an error about a name of two lines", file("two\nlines.wav", b"words" * 99), "two?lines.wav"
     ),
-    (
+    said(
         "a file that may not be read",
-        among(sound("a.wav", noise())),
-        short_of("gtzan_helpers.audio.os.open", denied, listed),
-        "said",
-        ("jazz/a", "may not be read (Permission denied)"),
+        plain,
+        "jazz/a",
+        "Permission denied",
+        use=short_of(OPEN, denied, listed),
     ),
-    (
-        "a disk that fails",
-        sound("a.wav", noise()),
-        short_of("gtzan_helpers.audio.os.open", OSError(5, "Input/output error"), read_audio),
-        "refused",
-        ("a.wav", "Input/output error"),
-    ),
-    (
+    refused("a disk that fails", plain, "a.wav", "output", use=short_of(OPEN, failing, read_audio)),
+    said(
         "too little memory to check",
-        among(sound("a.wav", noise())),
-        short_of("gtzan_helpers.faults.landmarks", MemoryError, checked),
-        "said",
-        ("jazz/a", "too little memory"),
+        plain,
+        "jazz/a",
+        "too little memory",
+        use=short_of("gtzan_helpers.faults.landmarks", MemoryError, checked),
     ),
-    (
+    refused(
         "too little memory to read",
-        sound("a.wav", noise()),
-        short_of("gtzan_helpers.audio.mix", MemoryError, read_audio),
-        "refused",
-        ("a.wav", "too little memory"),
+        plain,
+        "a.wav",
+        "too little memory",
+        use=short_of("gtzan_helpers.audio.mix", MemoryError, read_audio),
     ),
-    (
-        "a mix of seven minutes",
-        among(sound("a.wav", noise(420 / RATE * 1000, seed=3), 1000)),
-        checked,
-        "said",
-        ("jazz/a", "long", "7.0 min"),
-    ),
-    (
-        "a mix of seven minutes, read as a track",
-        sound("a.wav", noise(420 / RATE * 1000), 1000),
-        five_minutes,
-        "fine",
-    ),
-    ("forty faulty tracks", many_short, told_shortly, "fine"),
-    ("tracks without sound, checked", soundless, usable, "refused", "feature file"),
-    ("tracks without sound, sliced", soundless, SliceSet, "refused", "feature file"),
-    (
+    said("a mix of seven minutes", seven_minutes, "jazz/a", "long", "7.0 min", use=checked),
+    fine("a mix of seven minutes, read as a track", seven_minutes, five_minutes),
+    fine("forty faulty tracks", many_short, told_shortly),
+    refused("tracks without sound, checked", soundless, "feature file", use=usable),
+    refused("tracks without sound, sliced", soundless, "feature file", use=SliceSet),
+    fine(
         "tracks without sound, as recordings",
         soundless,
         lambda tracks: list(recordings(tracks)) == ["a", "b"],
-        "fine",
     ),
-    (
-        "hardly a sample is asked for",
-        sound("a.wav", noise()),
-        lambda path: len(read_audio(path, seconds=1e-9)) == 1,
-        "fine",
+    fine(
+        "hardly a sample is asked for", plain, lambda path: len(read_audio(path, seconds=1e-9)) == 1
     ),
-    (
+    refused(
         "an offset that is no number",
-        sound("a.wav", noise()),
-        lambda path: read_audio(path, offset=float("nan")),
-        "refused",
+        plain,
         "offset",
+        use=lambda path: read_audio(path, offset=float("nan")),
     ),
 ]
 
 if os.name == "posix":
     CASES += [
-        ("a pipe", pipe, read_audio, "refused", ("song.wav", "pipe")),
-        ("a pipe among tracks", among(pipe), left_out, "said", ("jazz/song", "pipe")),
-        ("a socket", unheard, read_audio, "refused", "song.wav"),
-        ("a link to a device", link_to("/dev/zero"), read_audio, "refused", "device"),
-        ("a link to itself", link_to("song.wav"), read_audio, "refused", "song.wav"),
-        ("a link to nothing", among(link_to("gone.wav")), left_out, "said", "jazz/song"),
+        refused("a pipe", pipe, "song.wav", "pipe"),
+        said("a pipe among tracks", pipe, "jazz/song", "pipe"),
+        refused("a socket", unheard, "song.wav"),
+        refused("a link to a device", link_to("/dev/zero"), "device"),
+        refused("a link to itself", link_to("song.wav"), "song.wav"),
+        said("a link to nothing", link_to("gone.wav"), "jazz/song"),
     ]

@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 import soundfile as sf
 
-from gtzan_helpers.audio import decode
+from gtzan_helpers.audio import read_audio
 from gtzan_helpers.copies import landmarks, same_recordings
 from gtzan_helpers.lists import DEMO
 
@@ -19,7 +19,7 @@ RATE = 22050
 @pytest.fixture(scope="module")
 def demo() -> list[np.ndarray]:
     """One track of each genre."""
-    return [decode(path)[0][:, 0] for path in sorted(DEMO.glob("*/*.00001.flac"))]
+    return [read_audio(path) for path in sorted(DEMO.glob("*/*.00001.flac"))]
 
 
 def mp3(samples):
@@ -95,7 +95,7 @@ def test_what_holds_no_music_matches_nothing():
 
 
 def real_tracks(folder: Path) -> list[np.ndarray]:
-    return [decode(path)[0][:, 0] for path in sorted(folder.glob("gtzan_dev/*/*.wav"))]
+    return [read_audio(path) for path in sorted(folder.glob("gtzan_dev/*/*.wav"))]
 
 
 def test_different_real_tracks_are_told_apart(real_data):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -217,6 +218,22 @@ def test_a_track_is_measured_again_only_if_its_file_has_changed(tracks, measured
         kept.write_bytes(b'[{"length": ')  # a file that is damaged is as good as none
     extract_features(blues, n_jobs=1)
     assert len(measured) == 3
+
+
+def test_a_dask_cluster_can_do_the_work(tracks, monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with pytest.warns(UserWarning, match="jazz.00054"):
+        expected = extract_features(tracks, n_jobs=1)
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "another"))
+    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client, joblib.parallel_config("dask"):
+        with pytest.warns(UserWarning, match="jazz.00054"):
+            table = extract_features(tracks)
+        n_events = client.run_on_scheduler(
+            lambda dask_scheduler: len(dask_scheduler.transition_log)
+        )
+    pd.testing.assert_frame_equal(table, expected)
+    assert n_events >= 3  # at least one for each track: the cluster did it, not this process
 
 
 def test_pieces_are_measured_like_tracks_of_their_own(tracks, tmp_path):

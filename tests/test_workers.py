@@ -7,24 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import joblib
+import psutil
 import pytest
-from joblib.externals.loky import reusable_executor
+from joblib.externals.loky import get_reusable_executor
 
 from gtzan_helpers.workers import each_file, measured
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> list[Path]:
+def paths(tmp_path):
     found = [tmp_path / name for name in ("a", "b", "bad", "c", "deadly", "d")]
     for path in found:
         path.touch()
     return found
 
 
-def measure(path: Path) -> str:
+def measure(path):
     if path.name == "bad":
         raise MemoryError
     if path.name == "deadly":
@@ -43,25 +43,21 @@ def test_a_killed_process_and_one_want_of_memory_are_named_and_the_rest_is_kept(
 
 
 def test_the_processes_end_and_those_of_the_user_stay(paths):
-    good = paths[:2] + paths[3:4]
-    list(each_file(good, measure, "measure", n_jobs=2, threads=True))
-    assert not executor_runs()  # threads need none, so none was made
-    list(each_file(good, measure, "measure", n_jobs=2))
-    assert not executor_runs()
     joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(number) for number in range(4))
-    theirs = reusable_executor._executor
-    list(each_file(good, measure, "measure", n_jobs=2))
+    theirs = get_reusable_executor(reuse=True)
+    before = processes()
+    list(each_file(paths[:2] + paths[3:4], measure, "measure", n_jobs=2))
+    assert processes() <= before
     assert theirs.submit(int, "7").result() == 7
     theirs.shutdown()
 
 
-def executor_runs() -> bool:
-    executor = reusable_executor._executor
-    return executor is not None and not executor._flags.shutdown
+def processes():
+    return {process.pid for process in psutil.Process().children()}
 
 
 INTERRUPTED = """
-import sys, threading, time
+import threading, time
 from pathlib import Path
 from gtzan_helpers.workers import each_file
 
@@ -81,5 +77,4 @@ except KeyboardInterrupt:
 def test_after_an_interrupt_nothing_runs_on(threads):
     code = INTERRUPTED.format(threads=threads)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "[]\n"
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
