@@ -9,16 +9,17 @@ Method: A. Wang (2003), "An industrial-strength audio search algorithm", ISMIR.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .audio import LONGEST_SECONDS, AudioError, naming, read_blocks, read_header
+from .audio import LONGEST_SECONDS, AudioError, read_blocks, read_header
 
 # Windows as long as 1024 samples at 22 050 Hz, whatever the rate, so that landmarks compare.
 WINDOW_SECONDS = 1024 / 22050
@@ -34,53 +35,53 @@ PARTNERS = 7
 # Share of the shorter track's landmarks that must agree on one shift. Of 1225 pairs of different
 # GTZAN tracks none passes 0.4 %; re-encoded, filtered, noisy or shifted copies reach 20 % or more.
 SAME_RECORDING = 0.1
-# A hash that very many tracks share tells nothing: only so many of its landmarks are compared.
-MOST_NEIGHBOURS = 40
 FEWEST_LANDMARKS = 30
+# A hash that occurs more often tells little, and would be compared with itself too often: of 550
+# GTZAN tracks one landmark in a thousand has such a hash.
+MOST_ALIKE = 40
 # Hardly two recordings begin alike for so long, unless they begin with silence.
 BEGINNING_SECONDS = 1.0
 
 
-class Landmarks(NamedTuple):
-    """Pairs of spectral peaks: a hash of each, and the frame in which it starts."""
+def landmarks(blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> NDArray[np.int64]:
+    """Find pairs of spectral peaks in a mono waveform, about 45 for each second of music.
 
-    hashes: NDArray[np.int64]
-    frames: NDArray[np.int64]
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (n_samples,)
+        The waveform in pieces, which are not kept.
+    sample_rate : int
+        Hz.
 
-
-class Match(NamedTuple):
-    """Two tracks of one recording, as places in a list; what is at 0 s in the first one stands at
-    `shift_seconds` in the second."""
-
-    first: int
-    second: int
-    shift_seconds: float
-
-
-def landmarks(
-    samples: NDArray[np.float32] | Iterable[NDArray[np.float32]], sample_rate: int
-) -> Landmarks:
-    """Return the landmarks of a mono waveform, about 45 for each second of music.
-
-    The waveform may come in blocks, which are not kept.
+    Returns
+    -------
+    ndarray, shape (n_landmarks, 2)
+        A hash of each pair, and the frame in which it starts.
     """
     from scipy.ndimage import maximum_filter
 
-    spectra = list(_spectra([samples] if isinstance(samples, np.ndarray) else samples, sample_rate))
+    spectra = list(_spectra(blocks, sample_rate))
     if not spectra:
-        return Landmarks(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return np.zeros((0, 2), int)
     spectrogram = np.concatenate(spectra)
     peaks = maximum_filter(spectrogram, size=NEIGHBOURHOOD) == spectrogram
     # Below -80 dB of the loudest there is only rounding, alike in all files.
     frames, bands = np.nonzero(peaks & (spectrogram > 1e-4 * spectrogram.max()))
-    return _pair(frames, bands)
+    pairs = []
+    for ahead in range(1, PARTNERS + 1):
+        start, low = frames[:-ahead], bands[:-ahead]
+        later, higher = frames[ahead:] - start, bands[ahead:] - low
+        near = (later >= CLOSEST) & (later < FARTHEST) & (np.abs(higher) < WIDEST)
+        hashes = (low * 2 * WIDEST + higher + WIDEST) * FARTHEST + later
+        pairs.append(np.column_stack([hashes, start])[near])
+    return np.concatenate(pairs)
 
 
 def _spectra(
     blocks: Iterable[NDArray[np.float32]], sample_rate: int
 ) -> Iterator[NDArray[np.float32]]:
     """Yield some rows of the spectrogram at a time."""
-    import scipy.fft
+    from scipy.fft import rfft
 
     window, hop = round(WINDOW_SECONDS * sample_rate), round(HOP_SECONDS * sample_rate)
     taper = np.hanning(window).astype(np.float32)
@@ -91,77 +92,53 @@ def _spectra(
             continue
         pieces = np.lib.stride_tricks.sliding_window_view(rest, window)[::hop]
         for start in range(0, len(pieces), ROWS):
-            tapered = pieces[start : start + ROWS] * taper
-            yield np.abs(scipy.fft.rfft(tapered, axis=1)[:, :N_BANDS])
+            yield np.abs(rfft(pieces[start : start + ROWS] * taper)[:, :N_BANDS])
         rest = rest[len(pieces) * hop :]
 
 
-def _pair(frames: NDArray[np.int64], bands: NDArray[np.int64]) -> Landmarks:
-    hashes, starts = [], []
-    for ahead in range(1, PARTNERS + 1):
-        later = frames[ahead:] - frames[:-ahead]
-        higher = bands[ahead:] - bands[:-ahead]
-        near = (later >= CLOSEST) & (later < FARTHEST) & (np.abs(higher) < WIDEST)
-        mixed = (bands[:-ahead] * 2 * WIDEST + higher + WIDEST) * FARTHEST + later
-        hashes.append(mixed[near])
-        starts.append(frames[:-ahead][near])
-    return Landmarks(np.concatenate(hashes), np.concatenate(starts))
-
-
-def same_recordings(tracks: Sequence[Landmarks]) -> Iterator[Match]:
-    """Yield the pairs of tracks in which many landmarks lie the same time apart.
+def same_recordings(tracks: Sequence[NDArray[np.int64]]) -> pd.DataFrame:
+    """List the pairs of tracks in which many landmarks lie the same time apart.
 
     Parameters
     ----------
-    tracks : sequence of Landmarks
-        One for each track.
+    tracks : sequence of ndarray
+        The landmarks of each track.
 
-    Yields
-    ------
-    Match
-        In order of the first track, then the second.
+    Returns
+    -------
+    DataFrame, sorted by first and second
+        first, second (places in `tracks`), and shift_seconds: what is at 0 s in the first one
+        stands there in the second.
     """
-    counts = np.array([len(track.hashes) for track in tracks], np.int64)
-    first, second, shifts = _shared(tracks, counts)
-    span = 2 * np.abs(shifts).max(initial=0) + 2
-    found: dict[tuple[int, int], tuple[int, int]] = {}
+    counts = np.array([len(marks) for marks in tracks], int)
+    table = pd.DataFrame(np.concatenate([np.zeros((0, 2), int), *tracks]), columns=["hash", "at"])
+    table["track"] = np.repeat(np.arange(len(tracks)), counts)
+    pairs = _alike(table[table.groupby("hash")["hash"].transform("size") <= MOST_ALIKE])
     # A shift by half a frame divides its votes between two neighbours: count them together.
-    for start in (0, 1):
-        # One number for first, second and shift: sorting rows of three would take far longer.
-        cells = (first * len(tracks) + second) * span + (shifts + start) // 2 + span // 2
-        cells, votes = np.unique(cells, return_counts=True)
-        pair, shift = np.divmod(cells, span)
-        one, other = np.divmod(pair, len(tracks))
-        shorter = np.minimum(counts[one], counts[other])
-        enough = votes >= np.maximum(FEWEST_LANDMARKS, SAME_RECORDING * shorter)
-        for row in np.flatnonzero(enough):
-            both, frames = (one[row], other[row]), 2 * (shift[row] - span // 2) - start
-            found[both] = max(found.get(both, (0, 0)), (votes[row], frames))
-    for (one, other), (_, frames) in sorted(found.items()):
-        yield Match(int(one), int(other), float(frames * HOP_SECONDS))
+    votes = pd.concat([pairs, pairs.assign(shift=pairs["shift"] - 1)]).value_counts()
+    votes = votes[votes >= FEWEST_LANDMARKS].reset_index(name="votes")
+    shorter = np.minimum(counts[votes["first"]], counts[votes["second"]])
+    votes = votes[votes["votes"] >= SAME_RECORDING * shorter]
+    best = votes.sort_values(["votes", "shift"]).drop_duplicates(["first", "second"], keep="last")
+    best["shift_seconds"] = best["shift"] * HOP_SECONDS
+    columns = ["first", "second", "shift_seconds"]
+    return best[columns].sort_values(columns, ignore_index=True)
 
 
-def _shared(
-    tracks: Sequence[Landmarks], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return, for each landmark that two tracks share, the two and the frames between."""
-    owners = np.repeat(np.arange(len(tracks)), counts)
-    nothing = np.zeros(0, np.int64)
-    hashes = np.concatenate([nothing, *(track.hashes for track in tracks)])
-    frames = np.concatenate([nothing, *(track.frames for track in tracks)])
-    order = np.argsort(hashes, kind="stable")  # keeps the tracks in order within a hash
-    owners, hashes, frames = owners[order], hashes[order], frames[order]
-    shared = []
-    for ahead in range(1, MOST_NEIGHBOURS + 1):
-        same = (hashes[ahead:] == hashes[:-ahead]) & (owners[ahead:] != owners[:-ahead])
-        shift = frames[ahead:][same] - frames[:-ahead][same]
-        shared.append((owners[:-ahead][same], owners[ahead:][same], shift))
-    first, second, shifts = (np.concatenate(parts) for parts in zip(*shared, strict=True))
-    return first, second, shifts
+def _alike(table: pd.DataFrame) -> pd.DataFrame:
+    """Return first, second and shift (in frames) of each landmark that two tracks share."""
+    first, second = (table.rename(columns={"track": name}) for name in ("first", "second"))
+    pairs = first.merge(second, on="hash", suffixes=("_in_first", "_in_second"))
+    pairs = pairs[pairs["first"] < pairs["second"]]
+    shift = pairs["at_in_second"] - pairs["at_in_first"]
+    return pairs[["first", "second"]].assign(shift=shift)
 
 
 def recordings(tracks: pd.DataFrame) -> pd.Series:
     """Name the recording of each row: the first track that has exactly the same samples.
+
+    Hardly anything has to be decoded: only files of one length and rate can be equal, and nearly
+    all of those already differ in their first second.
 
     Parameters
     ----------
@@ -174,40 +151,25 @@ def recordings(tracks: pd.DataFrame) -> pd.Series:
     Series, named "recording", with the index of `tracks`
         The least track_id among the tracks whose files decode to the same samples: a track's own
         where it has no copy, or cannot be read.
-
-    Notes
-    -----
-    Hardly anything has to be decoded: only files of one length and rate can be equal, and nearly
-    all of those already differ in their first second.
     """
     rows = list(zip(tracks["track_id"], tracks["path"], strict=True))
     alike = [sorted(set(rows), key=lambda row: row[0])]
-    for look in (read_header, _beginning, _whole):
+    # Not the middle: in some formats, samples are not the same where one begins to read there.
+    beginning = partial(_hash, seconds=BEGINNING_SECONDS)
+    for look in (read_header, beginning, partial(_hash, seconds=LONGEST_SECONDS)):
         alike = [part for group in alike for part in _parts(group, look)]
     firsts = {row: group[0][0] for group in alike for row in group}
-    own_names = [firsts.get(row, row[0]) for row in rows]
-    return pd.Series(own_names, tracks.index, tracks["track_id"].dtype, name="recording")
+    names = [firsts.get(row, row[0]) for row in rows]
+    return pd.Series(names, tracks.index, tracks["track_id"].dtype, name="recording")
 
 
-def _parts(
-    rows: list[tuple[str, Any]], look: Callable[[Path], Hashable]
-) -> list[list[tuple[str, Any]]]:
+def _parts(rows: list[tuple], look: Callable[[Path], Hashable]) -> Iterator[list[tuple]]:
     """Divide tracks by how their files look, and drop those like no other or unreadable."""
-    parts: dict[Hashable, list[tuple[str, Any]]] = {}
+    parts = defaultdict(list)
     for row in rows:
-        path = Path(str(row[1]))
-        with suppress(AudioError), naming(path):
-            parts.setdefault(look(path), []).append(row)
-    return [part for part in parts.values() if len(part) > 1]
-
-
-def _beginning(path: Path) -> str:
-    # Not the middle: in some formats, samples are not the same where one begins to read there.
-    return _hash(path, BEGINNING_SECONDS)
-
-
-def _whole(path: Path) -> str:
-    return _hash(path, LONGEST_SECONDS)
+        with suppress(AudioError, OSError, MemoryError):
+            parts[look(Path(str(row[1])))].append(row)
+    return (part for part in parts.values() if len(part) > 1)
 
 
 def _hash(path: Path, seconds: float) -> str:

@@ -1,11 +1,12 @@
 """Finding what is wrong with tracks, and leaving out what nothing can be learned from.
 
-Taught in notebooks/01_explore_the_data.ipynb.
+Lesson: 01_explore_the_data.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .audio import (
-    FAR_BEYOND,
-    FRAME_SECONDS,
-    LONGEST_SECONDS,
-    display_name,
-    mix,
-    naming,
-    read_blocks,
-)
-from .copies import Landmarks, landmarks, same_recordings
+from .audio import FAR_BEYOND, FRAME_SECONDS, LONGEST_SECONDS, display_name, mix, read_blocks
+from .copies import landmarks, same_recordings
+from .errors import CourseError
 from .workers import measured
 
 # 60 dB below full scale: below the noise of the tapes and radios that GTZAN was recorded from.
 SILENCE_DB = -60.0
 # A pause is music; a track that is silent for the greater part is not an example of a genre.
-SILENT_SHARE = 0.5
+SILENT = 0.5
 # The mean of two channels is 3 dB weaker than they are if they have nothing to do with each other,
 # and 6 dB if only one of them sounds. At 20 dB, one is the other upside down.
 CANCELLED_DB = -20.0
@@ -45,21 +39,32 @@ CLIPPED_SHARE = 0.01
 SLICE_SECONDS = 2.0
 # Left out tracks are named one by one, with their reasons, unless they are more than these.
 MOST_NAMED, FEW_NAMED = 12, 3
-# GTZAN's lengths differ by 2 %. Lengths are only held against each other where nine in ten agree.
-LENGTH_TOLERANCE = 0.1
-COMMON_SHARE = 0.9
+# GTZAN's lengths differ by 2 %. Lengths and formats are only held against each other where nine
+# in ten agree.
+LENGTH_TOLERANCE, RARE_SHARE = 0.1, 0.1
 
-_VERSION = 3  # of the measurements below: a higher one makes older caches count no more
-
-
-# What one pass over a track's samples tells; the rest is missing where `problem` is not "".
-_MEASUREMENTS = (
-    *("problem", "seconds", "sample_rate", "channels"),
-    *("peak", "silent_share", "stretch_seconds", "stretch_start", "cancelled_share"),
-    *("clipped_share", "clipped_seconds"),
-    *("audio_hash", "hashes", "frames"),
+_VERSION = 4  # of the measurements below: a higher one makes older caches count no more
+# What may be wrong with a readable track: the name, in which rows of the table of measurements it
+# is so, and what to say of one. All that is measured is in seconds, but for peak and clipped_share.
+_RULES = (
+    ("long", lambda t: t.seconds > LONGEST_SECONDS, "{minutes:.1f} min; only the first 5 are used"),
+    ("short", lambda t: t.seconds < SLICE_SECONDS, "{seconds:.2f} s"),
+    ("out of range", lambda t: t.peak > FAR_BEYOND, "reaches {peak:.0f}, where full scale is 1"),
+    ("channels cancel", lambda t: t.cancelled > SILENT * t.used, "{cancelled:.1f} of {used:.1f} s"),
+    ("silent", lambda t: t.silent > SILENT * t.used, "{silent:.1f} of {used:.1f} s"),
+    (
+        "silent stretch",
+        lambda t: (t.stretch >= SLICE_SECONDS) & (t.silent <= SILENT * t.used),
+        "{stretch:.1f} s from {stretch_start:.1f} s",
+    ),
+    (
+        "clipped",
+        lambda t: t.clipped_share > CLIPPED_SHARE,
+        "peaks cut off in {clipped:.1f} of {used:.1f} s ({clipped_share:.1%} of samples)",
+    ),
+    ("unusual length", lambda t: t.odd_length, "{seconds:.1f} s; others {usual_length:.1f} s"),
+    ("unusual format", lambda t: t.odd_format, "{format}; others {usual_format}"),
 )
-
 LEFT_OUT = (
     *("unreadable", "silent", "short", "out of range", "channels cancel"),
     *("exact copy", "near copy", "copy under another genre"),
@@ -68,6 +73,11 @@ LEFT_OUT = (
 
 def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
     """Decode every track once, and list what is wrong with it.
+
+    Results are kept per file, so that a second call takes no time. Peaks cut off before a file
+    was compressed to MP3 or resampled are no longer flat, and are not found. Sturm (2013), "The
+    GTZAN dataset: its contents, its faults, their effects on evaluation, and its future use",
+    describes faults of these kinds.
 
     Parameters
     ----------
@@ -89,24 +99,33 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    CourseError
         If the tracks come from a feature file, and have no sound.
 
-    Notes
-    -----
-    Results are cached per file, so that a second call takes no time. Peaks cut off before a file
-    was compressed to MP3 or resampled are no longer flat, and are not found.
+    Examples
+    --------
+    >>> faults = gh.check_tracks(gh.load_tracks("demo"))
+    >>> set(faults["track_id"][faults["fault"] == "clipped"])
+    {'reggae.00002'}
 
-    Taught in notebooks/01_explore_the_data.ipynb. Sturm (2013), "The GTZAN dataset: its contents,
-    its faults, their effects on evaluation, and its future use", describes faults of these kinds.
+    Lesson: 01_explore_the_data.
     """
     need_sound(tracks)
-    found = _measure_all(tracks)
-    faults = pd.DataFrame(
-        [*_own_faults(found), *_odd_ones_out(found), *_copies(found)],
-        columns=["track_id", "fault", "detail"],
-    )
-    return faults.sort_values(["track_id", "fault"], ignore_index=True)
+    tracks = tracks.sort_values("track_id")
+    paths = [Path(path) for path in tracks["path"]]
+    # Threads: decoding and NumPy let each other run, and no process has to start first.
+    results = measured(paths, _measure, "checks", _VERSION, "check tracks", threads=True)
+    faults, measurements = [], []
+    for track_id, genre, path in zip(tracks["track_id"], tracks["genre"], paths, strict=True):
+        if isinstance(result := results[path], Exception):
+            faults.append((track_id, "unreadable", getattr(result, "reason", str(result))))
+        else:
+            measurements.append({"track_id": track_id, "genre": genre} | result)
+    if measurements:
+        table = pd.DataFrame(measurements)
+        faults += [*_faults_of_tracks(table), *_copies(table)]
+    table = pd.DataFrame(faults, columns=["track_id", "fault", "detail"])
+    return table.sort_values(["track_id", "fault"], ignore_index=True)
 
 
 def usable(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -128,9 +147,12 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         The remaining rows, numbered anew.
 
-    Notes
-    -----
-    Taught in notebooks/01_explore_the_data.ipynb.
+    Examples
+    --------
+    >>> tracks = gh.usable(gh.load_tracks("demo"))
+    left out 5 of 115 tracks: classical.00004 (silent: 6.9 of 10.0 s), ...
+
+    Lesson: 01_explore_the_data.
     """
     faults = check_tracks(tracks)
     faults = faults[faults["fault"].isin(LEFT_OUT)]
@@ -157,215 +179,133 @@ def _in_short(faults: pd.DataFrame) -> str:
 def need_sound(tracks: pd.DataFrame) -> None:
     """Refuse tracks of which only features are known."""
     if len(tracks) and (tracks["path"] == "").all():
-        raise ValueError(
+        raise CourseError(
             "these tracks come from a feature file and have no sound: take tracks from "
             "load_tracks, with the path of a folder that holds their files"
         )
 
 
-def _measure_all(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Return the measurements of all tracks, beside their track_id and genre."""
-    paths = [Path(path) for path in tracks["path"]]
-    # Threads: decoding and NumPy let each other run, and no process has to start first.
-    outcomes = measured(paths, _measure, "checks", _VERSION, "check tracks", threads=True)
-    rows = [
-        {"problem": getattr(found, "reason", str(found))}
-        if isinstance(found := outcomes[path], Exception)
-        else found
-        for path in paths
-    ]
-    table = pd.DataFrame(rows, columns=list(_MEASUREMENTS))
-    return table.assign(track_id=tracks["track_id"].to_numpy(), genre=tracks["genre"].to_numpy())
-
-
 def _measure(path: Path) -> dict[str, Any]:
-    with naming(path):
-        return {"problem": "", **_measurements(path)}
-
-
-def _measurements(path: Path) -> dict[str, Any]:
     """Measure the first minutes of a track block by block: two hours cost no more memory."""
     part = read_blocks(path, 0.0, LONGEST_SECONDS)
     frame = round(FRAME_SECONDS * part.sample_rate)
-    digest, levels, peak, n_samples = hashlib.blake2b(digest_size=16), [], 0.0, 0
-    tops = [_FlatTops() for _ in range(2 * part.n_channels)]
+    digest, levels, peaks = hashlib.blake2b(digest_size=16), [], []
 
-    def look(block: NDArray[np.float32]) -> NDArray[np.float32]:
-        nonlocal peak, n_samples
+    def measure_block(block: NDArray[np.float32]) -> NDArray[np.float32]:
         mono = mix(block)
         digest.update(block.data)
-        levels.append(_levels(block, mono, frame))
-        peak = max(peak, float(np.abs(block).max()))
-        for channel, above, below in zip(block.T, tops[::2], tops[1::2], strict=True):
-            above.add(channel)
-            below.add(-channel)
-        n_samples += len(block)
+        # Not the mean square, which an offset would raise.
+        levels.append(_in_frames(np.vstack([block.T, mono]), frame).std(axis=2))
+        peaks.append(_flat_tops(np.vstack([block.T, -block.T]), frame))
         return mono
 
-    marks = landmarks(map(look, part.blocks), part.sample_rate)
-    seconds = n_samples / part.sample_rate
+    used = min(part.file_seconds, LONGEST_SECONDS)
+    marks = landmarks(map(measure_block, part.blocks), part.sample_rate)
     return {
-        "seconds": part.file_seconds if part.file_seconds > LONGEST_SECONDS else seconds,
-        "sample_rate": part.sample_rate,
-        "channels": part.n_channels,
-        "peak": peak,
-        **_silence(np.concatenate(levels)),
-        **_clipping(tops, n_samples, frame, seconds),
+        "seconds": part.file_seconds,
+        "minutes": part.file_seconds / 60,
+        "used": used,
+        "format": f"{part.sample_rate} Hz, {part.n_channels} channel{'s' * (part.n_channels > 1)}",
+        **_silence(np.hstack(levels), used),
+        **_clipping(peaks),
         "audio_hash": digest.hexdigest(),
-        "hashes": marks.hashes.tolist(),
-        "frames": marks.frames.tolist(),
+        "landmarks": marks.tolist(),
     }
 
 
-def _levels(
-    block: NDArray[np.float32], mono: NDArray[np.float32], frame: int
-) -> NDArray[np.float32]:
-    """Return the loudness of each frame, in its loudest channel and in the mean of them."""
-    frame = min(len(block), frame)
-    n_frames = len(block) // frame
-    channels = block[: n_frames * frame].reshape(n_frames, frame, -1)
-    # Not the mean square, which an offset would raise.
-    loudest = channels.std(axis=1).max(axis=1)
-    if block.shape[1] == 1:
-        return np.stack([loudest, loudest], axis=1)
-    return np.stack(
-        [loudest, mono[: n_frames * frame].reshape(n_frames, frame).std(axis=1)], axis=1
-    )
+def _in_frames(rows: NDArray, frame: int) -> NDArray:
+    """Return rows of samples in frames, shape (n_rows, n_frames, frame); the rest is no frame."""
+    frame = min(rows.shape[1], frame)
+    n_frames = rows.shape[1] // frame
+    return rows[:, : n_frames * frame].reshape(len(rows), n_frames, frame)
 
 
-def _silence(levels: NDArray[np.float32]) -> dict[str, float]:
-    """Return the share of frames that are silent in every channel, and their longest stretch, and
-    the share of those that are silent only in the mean of the channels."""
-    loudest, mean = levels.T
+def _silence(levels: NDArray[np.float32], seconds: float) -> dict[str, float]:
+    """Return the seconds that are silent in every channel, the longest stretch of them, and the
+    seconds that are silent only in the mean of the channels, which stands behind them."""
+    loudest, mean = levels[:-1].max(axis=0), levels[-1]
     silent = loudest < 10 ** (SILENCE_DB / 20)
     cancelled = ~silent & (mean < 10 ** (CANCELLED_DB / 20) * loudest)
     edges = np.flatnonzero(np.diff(silent, prepend=False, append=False))
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    starts, lengths = np.append(edges[::2], 0), np.append(edges[1::2] - edges[::2], 0)
+    longest = lengths.argmax()
     return {
-        "silent_share": float(silent.mean()),
-        "stretch_seconds": float(lengths.max(initial=0) * FRAME_SECONDS),
-        "stretch_start": float(starts[lengths.argmax()] * FRAME_SECONDS) if len(starts) else 0.0,
-        "cancelled_share": float(cancelled.mean()),
+        "audible": bool((~silent).any()),
+        "silent": float(silent.mean()) * seconds,
+        "cancelled": float(cancelled.mean()) * seconds,
+        "stretch": float(lengths[longest] * FRAME_SECONDS),
+        "stretch_start": float(starts[longest] * FRAME_SECONDS),
     }
 
 
-def _clipping(
-    tops: list[_FlatTops], n_samples: int, frame: int, seconds: float
-) -> dict[str, float]:
-    """Return the share of samples in flat tops, in the worst channel, and the seconds that hold
-    such tops in any channel."""
-    places = [top.all_places() for top in tops]
-    shares = [
-        len(above) + len(below) for above, below in zip(places[::2], places[1::2], strict=True)
-    ]
-    n_frames = len(np.unique(np.concatenate(places) // frame))
+def _flat_tops(sides: NDArray[np.float32], frame: int) -> tuple[NDArray, NDArray]:
+    """Return the maximum of each side (above and below, of each channel), and which share of each
+    frame stands there in runs of CLIPPED_RUN or more, if that is near full scale."""
+    from scipy.ndimage import binary_opening
+
+    highest = sides.max(axis=1)
+    flat = np.zeros(sides.shape, bool)
+    for side in np.flatnonzero(highest > 10 ** (CLIPPED_LEVEL_DB / 20)):
+        flat[side] = binary_opening(sides[side] == highest[side], np.ones(CLIPPED_RUN))
+    return highest, _in_frames(flat, frame).mean(axis=2)
+
+
+def _clipping(peaks: list[tuple[NDArray, NDArray]]) -> dict[str, float]:
+    """Return the largest amplitude, and the share of samples in flat tops there, in the worst
+    channel, and the seconds that hold such tops in any channel."""
+    highest = np.max([maximum for maximum, _ in peaks], axis=0)
+    tops = np.hstack([flat * (maximum == highest)[:, None] for maximum, flat in peaks])
+    above, below = np.split(tops.mean(axis=1), 2)
     return {
-        "clipped_share": max(shares) / n_samples,
-        "clipped_seconds": min(n_frames * FRAME_SECONDS, seconds),
+        "peak": float(highest.max()),
+        "clipped_share": float((above + below).max()),
+        "clipped": float(tops.any(axis=0).sum() * FRAME_SECONDS),
     }
 
 
-class _FlatTops:
-    """The samples in runs of CLIPPED_RUN or more at the maximum of a channel, near full scale,
-    of which one hears block by block."""
-
-    def __init__(self) -> None:
-        self.highest = 10 ** (CLIPPED_LEVEL_DB / 20)
-        self.places: list[NDArray[np.int64]] = []
-        self.n_samples = 0
-        self.last = np.zeros(0, np.float32)  # a run may go on from one block to the next
-
-    def add(self, channel: NDArray[np.float32]) -> None:
-        from scipy.ndimage import binary_opening
-
-        values = np.concatenate([self.last, channel])
-        maximum = float(values.max())
-        if maximum > self.highest:
-            self.highest, self.places = maximum, []
-        if maximum == self.highest:
-            tops = binary_opening(values == maximum, np.ones(CLIPPED_RUN))
-            self.places.append(np.flatnonzero(tops) + self.n_samples - len(self.last))
-        self.n_samples += len(channel)
-        self.last = values[-(CLIPPED_RUN - 1) :]
-
-    def all_places(self) -> NDArray[np.int64]:
-        return np.unique(np.concatenate([np.zeros(0, np.int64), *self.places]))
+def _faults_of_tracks(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    length, form = table["seconds"].median(), table["format"].mode()[0]
+    table = table.assign(
+        usual_length=length,
+        usual_format=form,
+        odd_length=_if_rare((table["seconds"] - length).abs() > LENGTH_TOLERANCE * length),
+        odd_format=_if_rare(table["format"] != form),
+    )
+    for fault, applies, detail in _RULES:
+        for track in table[applies(table)].to_dict("records"):
+            yield track["track_id"], fault, detail.format_map(track)
 
 
-def _own_faults(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    for track in measured.itertuples():
-        if track.problem:
-            yield track.track_id, "unreadable", track.problem
-            continue
-        seconds = min(track.seconds, LONGEST_SECONDS)
-        if track.seconds > LONGEST_SECONDS:
-            used = f"only the first {LONGEST_SECONDS / 60:g} are used"
-            yield track.track_id, "long", f"{track.seconds / 60:.1f} min; {used}"
-        if track.peak > FAR_BEYOND:
-            yield track.track_id, "out of range", f"reaches {track.peak:.0f}, where full scale is 1"
-        if track.cancelled_share > SILENT_SHARE:
-            silent = f"{track.cancelled_share * seconds:.1f} of {seconds:.1f} s"
-            yield track.track_id, "channels cancel", f"their mean is silent for {silent}"
-        if track.seconds < SLICE_SECONDS:
-            yield track.track_id, "short", f"{track.seconds:.2f} s"
-        if track.silent_share > SILENT_SHARE:
-            silent = f"{track.silent_share * seconds:.1f} of {seconds:.1f} s"
-            yield track.track_id, "silent", silent
-        elif track.stretch_seconds >= SLICE_SECONDS:
-            stretch = f"{track.stretch_seconds:.1f} s from {track.stretch_start:.1f} s"
-            yield track.track_id, "silent stretch", stretch
-        if track.clipped_share > CLIPPED_SHARE:
-            cut_off = f"peaks cut off in {track.clipped_seconds:.1f} of {seconds:.1f} s"
-            yield track.track_id, "clipped", f"{cut_off} ({track.clipped_share:.1%} of samples)"
+def _if_rare(odd: pd.Series) -> pd.Series:
+    return odd & (odd.mean() <= RARE_SHARE)
 
 
-def _odd_ones_out(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Yield the tracks that differ in length or format, where nearly all others agree."""
-    readable = measured[measured["problem"] == ""]
-    usual = readable["seconds"].median()
-    odd = (readable["seconds"] - usual).abs() > LENGTH_TOLERANCE * usual
-    if odd.mean() <= 1 - COMMON_SHARE:
-        for track in readable[odd].itertuples():
-            yield track.track_id, "unusual length", f"{track.seconds:.1f} s; others {usual:.1f} s"
-    formats = [
-        f"{rate:.0f} Hz, {channels:.0f} channel{'s' * (channels != 1)}"
-        for rate, channels in zip(readable["sample_rate"], readable["channels"], strict=True)
-    ]
-    formats = pd.Series(formats, index=readable.index, dtype=object)
-    counts = formats.value_counts(normalize=True)
-    if len(counts) and counts.iloc[0] >= COMMON_SHARE:
-        for row in formats.index[formats != counts.index[0]]:
-            detail = f"{formats[row]}; others {counts.index[0]}"
-            yield measured.loc[row, "track_id"], "unusual format", detail
-
-
-def _copies(measured: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+def _copies(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """Yield later copies within a genre, and both sides of copies between genres."""
-    twins: dict[tuple[str, str], list[str]] = {}
-    # What is silent throughout is like everything else that is, and a copy of none.
-    sounding = measured[measured["silent_share"] < 1].sort_values("track_id")
-    for kind, like, first, second in [*_exact_pairs(sounding), *_near_pairs(sounding)]:
-        if first.genre == second.genre:
-            twins.setdefault((second.track_id, kind), []).append(like.format(first.track_id))
+    genres = dict(zip(table["track_id"], table["genre"], strict=True))
+    details = defaultdict(list)
+    for first, second, fault, detail in _pairs(table):
+        if genres[first] == genres[second]:
+            details[second, fault].append(detail.format(first))
         else:
-            for track, other in ((first, second), (second, first)):
-                key = (track.track_id, "copy under another genre")
-                twins.setdefault(key, []).append(like.format(other.track_id))
-    for (track_id, fault), others in twins.items():
-        yield track_id, fault, ", ".join(others)
+            details[first, "copy under another genre"].append(detail.format(second))
+            details[second, "copy under another genre"].append(detail.format(first))
+    for (track_id, fault), parts in details.items():
+        yield track_id, fault, ", ".join(parts)
 
 
-def _exact_pairs(sounding: pd.DataFrame) -> Iterator[tuple[str, str, Any, Any]]:
-    for _, same in sounding.groupby("audio_hash"):
-        first, *later = same.itertuples()
-        for second in later:
-            yield "exact copy", "same samples as {}", first, second
-
-
-def _near_pairs(sounding: pd.DataFrame) -> Iterator[tuple[str, str, Any, Any]]:
-    # Exact copies are told already: one track stands for all of them.
-    tracks = list(sounding.drop_duplicates("audio_hash").itertuples())
-    marks = [Landmarks(np.array(t.hashes, int), np.array(t.frames, int)) for t in tracks]
-    for match in same_recordings(marks):
-        like = f"same recording as {{}}, {abs(match.shift_seconds):.1f} s apart"
-        yield "near copy", like, tracks[match.first], tracks[match.second]
+def _pairs(table: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    """Yield two tracks of one recording, the earlier one first, the fault and its detail."""
+    # What is silent throughout is like everything else that is, and a copy of none.
+    sounding = table[table["audible"]]
+    originals = sounding.groupby("audio_hash")["track_id"].transform("first")
+    is_copy = sounding["track_id"] != originals
+    for first, second in zip(originals[is_copy], sounding["track_id"][is_copy], strict=True):
+        yield first, second, "exact copy", "same samples as {}"
+    # Exact copies are known by now: one track stands for all of them.
+    tracks = sounding[~is_copy]
+    ids = list(tracks["track_id"])
+    marks = [np.reshape(pairs, (-1, 2)).astype(int) for pairs in tracks["landmarks"]]
+    for first, second, shift in same_recordings(marks).itertuples(index=False):
+        detail = f"same recording as {{}}, {abs(shift):.1f} s apart"
+        yield ids[first], ids[second], "near copy", detail

@@ -97,7 +97,7 @@ class Prediction:
     def picture(self) -> tuple[bytes, str]:
         """Return the figure as a PNG file, and in words for those who cannot see it."""
         figure = plots.song(self.probabilities, title=self.name)[0].figure
-        png, words = plots.png(figure), plots.spoken(figure)
+        png, words = plots.png(figure), plots.alt_text_of(figure)
         plots.plt.close(figure)
         return png, words
 

@@ -360,7 +360,7 @@ def drawn(draw: Callable[[str], object]) -> Callable[[object], bool]:
             figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
             made = plots.png(figure)
             plt.close(figure)
-            plots.spoken(figure).encode("utf-8")
+            plots.alt_text_of(figure).encode("utf-8")
             if not made.startswith(PNG):
                 return False
         return True

@@ -51,6 +51,7 @@ LATE = {
     "networks": {"fast"},
     "slices": {"networks"},
     "models": {"networks"},
+    "splits": {"copies", "features"},
 }
 QUIET = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
