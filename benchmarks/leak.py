@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gtzan_helpers.downloads import fetch_index
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import Score, accuracy_interval
-from gtzan_helpers.features import FEATURE_NAMES, read_features, track_ids
+from gtzan_helpers.features import FEATURE_NAMES, read_features
 from gtzan_helpers.lists import fault_filtered, read_index, read_list
 from gtzan_helpers.splits import PARTS, folds
 
@@ -204,8 +204,12 @@ def leak(path: str, index: str | None, lists: str | None, network: bool, markdow
 
 def _with_artists(features: pd.DataFrame, artists: pd.DataFrame) -> pd.DataFrame:
     names = artists.set_index("track_id")["artist"]
-    ids = track_ids(features, pieces=None)
-    return features.assign(track_id=ids, genre=features["label"], artist=ids.map(names).fillna(""))
+    ids = features["track_id"]
+    return features.assign(
+        genre=features["label"],
+        artist=ids.map(names).fillna(""),
+        recording=features.groupby(FEATURE_NAMES)["track_id"].transform("first"),
+    )
 
 
 def _divisions(tracks: pd.DataFrame, lists: str | Path | None) -> dict[str, Division]:

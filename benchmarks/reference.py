@@ -125,12 +125,12 @@ def score_seed(
 
 def hear_features(models: Models, tracks: pd.DataFrame) -> pd.DataFrame:
     """Return the dense network's probabilities per genre, one row per track."""
-    from gtzan_helpers.features import FEATURE_NAMES, extract_features, track_ids
+    from gtzan_helpers.features import FEATURE_NAMES, extract_features
 
     measured = extract_features(tracks)
     inputs = measured[FEATURE_NAMES].to_numpy(np.float32)
     probabilities = models.dense.predict(inputs, verbose=0)
-    return pd.DataFrame(probabilities, track_ids(measured).to_numpy(), models.genres)
+    return pd.DataFrame(probabilities, measured["track_id"].to_numpy(), models.genres)
 
 
 def hear_slices(models: Models, tracks: pd.DataFrame) -> pd.DataFrame:

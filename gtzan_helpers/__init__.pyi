@@ -21,7 +21,6 @@ from .features import extract_features as extract_features
 from .features import load_features as load_features
 from .features import read_features as read_features
 from .features import track_features as track_features
-from .features import track_ids as track_ids
 from .features import write_features as write_features
 from .lists import fault_filtered as fault_filtered
 from .models import load_models as load_models

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
-from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
+from textwrap import shorten
 
 import librosa
 import numpy as np
@@ -33,29 +34,16 @@ MEDIAN_LENGTH = 31
 # Part of every cached result's name: raise it whenever `track_features` gives other values.
 RECIPE = 3
 
-MEASURES = (
-    "chroma_stft",
-    "rms",
-    "spectral_centroid",
-    "spectral_bandwidth",
-    "rolloff",
-    "zero_crossing_rate",
-    "harmony",
-    "perceptr",
-)
-COEFFICIENTS = tuple(f"mfcc{number}" for number in range(1, N_MFCC + 1))
+
+def _mean_and_variance(measures: list[str]) -> list[str]:
+    return [f"{name}_{statistic}" for name in measures for statistic in ("mean", "var")]
 
 
-def _mean_and_variance(names: tuple[str, ...]) -> list[str]:
-    return [f"{name}_{statistic}" for name in names for statistic in ("mean", "var")]
-
-
+MEASURES = ["chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth", "rolloff"]
+MEASURES += ["zero_crossing_rate", "harmony", "perceptr"]
+COEFFICIENTS = [f"mfcc{number}" for number in range(1, N_MFCC + 1)]
 FEATURE_NAMES = [*_mean_and_variance(MEASURES), "tempo", *_mean_and_variance(COEFFICIENTS)]
 FEATURE_COLUMNS = ["filename", "length", *FEATURE_NAMES, "label"]
-
-
-# Features of the pieces of a track; a whole track is one piece.
-Measured = list[dict[str, float]]
 
 
 def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, float]:
@@ -76,28 +64,31 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
     dict
         "length" in samples, then the 57 numbers of `FEATURE_NAMES`, in the order of the file.
 
-    Raises
-    ------
-    ValueError
-        If `samples` is not a mono waveform of finite floats, or is shorter than one frame.
-
     Notes
     -----
-    Taught in notebooks/02_extract_features.ipynb. The recipe is that of features_30_sec.csv:
-    frames of 2048 samples every 512, padded by reflection as librosa did before version 0.9.
+    The recipe is that of features_30_sec.csv: frames of 2048 samples every 512, padded by
+    reflection as librosa did before version 0.9.
+
+    Examples
+    --------
+    >>> gh.track_features(gh.read_audio("song.mp3"))["tempo"]
+
+    Lesson: 02_extract_features.
     """
     samples = _checked_samples(samples)
     spectrum = librosa.stft(samples, n_fft=FRAME_LENGTH, hop_length=HOP_LENGTH, pad_mode="reflect")
     magnitude = np.abs(spectrum)
     power = magnitude**2
     mel_decibels = librosa.power_to_db(_mel_filters(sample_rate) @ power)
+    coefficients = librosa.feature.mfcc(S=mel_decibels, n_mfcc=N_MFCC)
+    tuning = _tuning(power, sample_rate)
     series = {
-        "chroma_stft": _chroma(power, sample_rate),
+        "chroma_stft": librosa.feature.chroma_stft(S=power, sr=sample_rate, tuning=tuning),
         "rms": librosa.feature.rms(y=samples, pad_mode="reflect"),
         **_spectral_shape(magnitude, sample_rate),
         "zero_crossing_rate": librosa.feature.zero_crossing_rate(samples),
         **_harmony_and_percussion(samples, spectrum, magnitude),
-        **_mel_coefficients(mel_decibels),
+        **dict(zip(COEFFICIENTS, coefficients, strict=True)),
     }
     values = {"length": samples.size, "tempo": _tempo(mel_decibels, sample_rate)}
     for name, numbers in series.items():
@@ -109,7 +100,7 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
 def extract_features(
     tracks: pd.DataFrame, n_jobs: int = -1, piece_seconds: float | None = None
 ) -> pd.DataFrame:
-    """Measure all usable tracks, in parallel, and keep each result in the cache.
+    """Measure all usable tracks, in parallel; a file is measured again only when it changes.
 
     Parameters
     ----------
@@ -124,20 +115,22 @@ def extract_features(
 
     Returns
     -------
-    DataFrame, columns `FEATURE_COLUMNS`
+    DataFrame, columns `track_id` and `FEATURE_COLUMNS`
         One row per track in the order of `tracks`, with filename "blues.00000.wav"; or one per
-        piece, with "blues.00000.0.wav", "blues.00000.1.wav" and so on. A file that cannot be
-        measured is left out, and a warning at the end names it.
+        piece, with "blues.00000.0.wav", "blues.00000.1.wav" and so on, and the track_id of its
+        track. A file that cannot be measured is left out, and a warning at the end names it.
 
     Raises
     ------
     CourseError
         If not one track can be measured.
 
-    Notes
-    -----
-    Taught in notebooks/02_extract_features.ipynb, pieces in 03_dense_network.ipynb. A file that
-    changes is measured again.
+    Examples
+    --------
+    >>> features = gh.extract_features(gh.usable(gh.load_tracks()))
+    >>> features[["track_id", "tempo", "label"]]
+
+    Lesson: 02_extract_features, 03_dense_network.
     """
     if "problem" in tracks:
         tracks = tracks[tracks["problem"] == ""]
@@ -146,21 +139,21 @@ def extract_features(
     version = (RECIPE, piece_seconds)
     outcomes = measured(paths, measure, "features", version, "measure tracks", n_jobs)
     rows, reasons = [], []
-    for track in tracks.itertuples():
-        outcome = outcomes[Path(track.path)]
+    for track, path in zip(tracks.itertuples(), paths, strict=True):
+        outcome = outcomes[path]
         if isinstance(outcome, Exception):
             reasons.append(f"{track.track_id} ({outcome})")
             continue
         for number, values in enumerate(outcome):
             piece = "" if piece_seconds is None else f".{number}"
-            filename = f"{track.track_id}{piece}.wav"
-            rows.append({"filename": filename, "label": track.genre} | values)
+            names = {"track_id": track.track_id, "filename": f"{track.track_id}{piece}.wav"}
+            rows.append(names | values | {"label": track.genre})
     if reasons:
         summary = f"{len(reasons)} of {len(tracks)} tracks could not be measured: "
         warnings.warn(summary + "; ".join(reasons), stacklevel=2)
     if not rows:
         raise CourseError("no track could be measured: check the column `problem` of the tracks")
-    return pd.DataFrame(rows, columns=FEATURE_COLUMNS)
+    return pd.DataFrame(rows)
 
 
 def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -180,28 +173,29 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
         or tracks.csv beside it, else from Sturm's index, which is fetched where it can be. A file
         of pieces, such as the published features_3_sec.csv, gives a row for each piece, with the
         track_id, artist and recording of its track.
-    features : DataFrame, columns `FEATURE_COLUMNS`
-        Rows in the order of `tracks`. Tracks whose features are all equal are taken for copies;
-        the later ones are left out, and both where they are of two genres.
+    features : DataFrame, columns `track_id` and `FEATURE_COLUMNS`
+        Rows in the order of `tracks`. Rows whose features are all equal are taken for copies; the
+        later ones are left out, and all where they are of several genres.
 
     Raises
     ------
     CourseError
         If the file is not a feature table, two files in it go by one name, or a track by two
-        genres.
-    CourseError
-        As for `load_tracks`.
+        genres; or as for `load_tracks`.
 
-    Notes
-    -----
-    Taught in notebooks/03_dense_network.ipynb.
+    Examples
+    --------
+    >>> tracks, features = gh.load_features("features_30_sec.csv")
+    >>> parts = gh.split(tracks, by="artist")
+
+    Lesson: 03_dense_network.
     """
     path = source or os.environ.get("GTZAN_FEATURES")
     if path:
         return _tracks_of_file(Path(path).expanduser())
     tracks = usable(load_tracks())
     features = extract_features(tracks)
-    kept = tracks["track_id"].isin(track_ids(features))
+    kept = tracks["track_id"].isin(features["track_id"])
     return tracks[kept].reset_index(drop=True), features
 
 
@@ -216,7 +210,9 @@ def read_features(path: str | Path) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, columns `FEATURE_COLUMNS`
+    DataFrame, columns `track_id` and `FEATURE_COLUMNS`
+        The track_id is the file name without folder and suffix, "blues.00000"; pieces of a track,
+        which are known by names like "blues.00000.7.wav", have that of their track.
 
     Raises
     ------
@@ -224,22 +220,29 @@ def read_features(path: str | Path) -> pd.DataFrame:
         If the file cannot be read or has no rows, or a column is missing, extra, not numeric or
         not finite, or a name or label is empty.
 
-    Notes
-    -----
-    Taught in notebooks/02_extract_features.ipynb.
+    Examples
+    --------
+    >>> features = gh.read_features("features_30_sec.csv")
+
+    Lesson: 02_extract_features.
     """
     way_out = "correct it, or write a fresh one with extract_features and write_features"
     try:
         table, separator = read_table(path)
     except (OSError, ValueError) as error:
         raise CourseError(f"{path} cannot be read as a table ({error}): {way_out}") from error
-    for name in table.columns.intersection(["length", *FEATURE_NAMES]):
-        table[name] = _as_numbers(table[name], separator)
-    faults = ["no rows"] if table.empty else _column_faults(table)
-    if faults:
+    numbers = table.columns.intersection(["length", *FEATURE_NAMES])
+    if separator != ",":
+        table[numbers] = table[numbers].replace(",", ".", regex=True)
+    table[numbers] = table[numbers].map(_number)
+    if faults := _column_faults(table):
         raise CourseError(f"{path}: {'; '.join(faults)}: {way_out}")
     warn_of_genres_alike(table["label"])
-    return table[FEATURE_COLUMNS]
+    table["length"] = table["length"].astype(int)
+    pairs = zip(table["filename"], table["label"], strict=True)
+    names = pd.Series([track_name(*pair) for pair in pairs], table.index, str)
+    table["track_id"] = tracks_of_pieces(names, table["label"], table["length"] / 22050)
+    return table[["track_id", *FEATURE_COLUMNS]]
 
 
 def write_features(features: pd.DataFrame, path: str | Path) -> None:
@@ -248,99 +251,65 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     Parameters
     ----------
     features : DataFrame, columns `FEATURE_COLUMNS`
+        `track_id` is not written: it is in the file names.
     path : str or path
         File to write; an older table is replaced in one step, and no other file.
 
-    Notes
-    -----
-    Taught in notebooks/02_extract_features.ipynb.
+    Examples
+    --------
+    >>> gh.write_features(features, "features.csv")
+
+    Lesson: 02_extract_features.
     """
     text = io.StringIO()
-    features.to_csv(text, index=False, lineterminator="\n")
+    columns = features.columns.drop("track_id", errors="ignore")
+    features.to_csv(text, columns=columns, index=False, lineterminator="\n")
     write_output(path, text.getvalue())
-
-
-def track_ids(features: pd.DataFrame, pieces: bool | None = False) -> pd.Series:
-    """Return the track that each row of a feature table belongs to.
-
-    Parameters
-    ----------
-    features : DataFrame
-        With a column `filename`, such as "blues.00000.wav".
-    pieces : bool, optional
-        Whether the rows are pieces of tracks, such as "blues.00000.7.wav". None lets the names
-        decide, for a file of others: published ones, or several that differ in a last number only.
-
-    Returns
-    -------
-    Series of str, index of `features`, name "track_id"
-        The file names without suffix and number of the piece: "blues.00000".
-
-    Notes
-    -----
-    Taught in notebooks/02_extract_features.ipynb.
-    """
-    labels = features.get("label", pd.Series("", features.index)).astype(str)
-    pairs = zip(features["filename"].astype(str), labels, strict=True)
-    names = pd.Series([track_name(*pair) for pair in pairs], features.index, str, "track_id")
-    if pieces:
-        return names.str.replace(r"\.\d+$", "", regex=True)
-    if pieces is None:
-        seconds = features.get("length", float("inf")) / 22050
-        return tracks_of_pieces(names, labels, seconds).rename("track_id")
-    return names
 
 
 def _tracks_of_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tracks that a feature file knows, and their features, without the copies."""
     features = read_features(path)
-    ids = track_ids(features, pieces=None)
-    _refuse_mixed_up(path, features, ids)
-    # A track is a copy where all its rows are; where some are, it is the same recording.
-    rows = features.groupby(FEATURE_NAMES, sort=False).ngroup()
-    tracks = rows.groupby(ids).agg(lambda values: tuple(sorted(set(values)))).to_frame("rows")
-    tracks["genre"] = features["label"].groupby(ids).first()
-    tracks = tracks.loc[ids.unique()]  # in the order of the file
-    of_genres = tracks.groupby("rows")["genre"].transform("nunique")
-    copies = tracks.index[tracks.duplicated("rows") | (of_genres > 1)]
-    if len(copies):
-        names = _in_short(list(copies))
-        print(f"left out {len(copies)} of {len(tracks)} tracks, copies by their features: {names}")
-    chosen = ~ids.isin(copies) & ~(features["filename"] + " " + rows.astype(str)).duplicated()
-    kept, ids, rows = (part[chosen].reset_index(drop=True) for part in (features, ids, rows))
-    if ids.duplicated().any():
-        print(f"{len(ids)} rows are pieces of {ids.nunique()} tracks, by their names")
-    table = pd.DataFrame({"track_id": ids, "genre": kept["label"]})
-    artists = _known_artists(path.parent, kept, ids)
-    table["artist"] = [artists.get(track_id, "") for track_id in ids]
-    table = table.assign(path="", seconds=kept["length"] / 22050, sample_rate=22050, problem="")
-    groups = connected_rows(pd.DataFrame({"track": ids, "row": rows}))
-    table["recording"] = ids.groupby(groups).transform("first")
-    table["source"] = "folder"
-    table.attrs["found"] = len(tracks)
-    return table, kept
+    _refuse_mixed_up(path, features)
+    ids = features["track_id"]
+    equal = features.groupby(FEATURE_NAMES).ngroup()  # a number for each set of equal rows
+    groups = connected_rows(pd.DataFrame({"track": ids, "equal": equal}))
+    tracks = pd.DataFrame({"track_id": ids, "genre": features["label"]})
+    artists = _known_artists(path.parent, features)
+    tracks["artist"] = [artists.get(track_id, "") for track_id in ids]
+    tracks = tracks.assign(path="", seconds=features["length"] / 22050, sample_rate=22050)
+    tracks = tracks.assign(problem="", recording=ids.groupby(groups).transform("first"))
+    tracks["source"] = "folder"
+    copies = equal.duplicated() | (tracks["genre"].groupby(equal).transform("nunique") > 1)
+    if copies.any():
+        names = shorten(", ".join(ids[copies].unique()), 90, placeholder=" and more")
+        print(f"left out {copies.sum()} of {len(ids)} rows, copies by their features: {names}")
+    tracks, features = (table[~copies].reset_index(drop=True) for table in (tracks, features))
+    if (n_tracks := tracks["track_id"].nunique()) < len(tracks):
+        print(f"{len(tracks)} rows are pieces of {n_tracks} tracks, by their names")
+    tracks.attrs["found"] = ids.nunique()
+    return tracks, features
 
 
-def _refuse_mixed_up(path: Path, features: pd.DataFrame, ids: pd.Series) -> None:
+def _refuse_mixed_up(path: Path, features: pd.DataFrame) -> None:
     """Refuse two files that go by one name, such as a/blues.00000 and b/blues.00000."""
-    names = features["filename"]
-    folders = names.str.extract(r"^(.*[/\\])?[^/\\]*$")[0].fillna("")
-    twice = names[names.duplicated(keep=False) & ~features.duplicated(keep=False)]
-    of_folders = folders.groupby(ids).transform("nunique") > 1
-    of_genres = features["label"].groupby(ids).transform("nunique") > 1
-    for rows, fault in (
-        (twice.index, "two rows"),
-        (ids.index[of_folders], "files of two folders"),
-        (ids.index[of_genres], "rows of two genres"),
-    ):
-        if len(rows):
-            name = ids[rows[0]]
-            raise CourseError(f"{path} has {fault} for track {name}: rename one, or remove it")
+    ids, names = features["track_id"], features["filename"]
+    places = names.str.extract(r"^(.*)[/\\]")[0].fillna("") + "/" + features["label"]
+    mixed = places.groupby(ids).transform("nunique") > 1
+    mixed |= names.duplicated() & ~features.duplicated()
+    if mixed.any():
+        raise CourseError(
+            f"{path} has more than one file for track {ids[mixed.idxmax()]}, in two folders, of "
+            "two genres or with two rows: rename one, or remove it"
+        )
 
 
-def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict[str, str]:
+def _known_artists(folder: Path, features: pd.DataFrame) -> dict[str, str]:
     """Return artists from a list in the folder, or from Sturm's index, fetched if need be."""
-    if _measured_on_the_demo(features, ids):
+    ids = features["track_id"]
+    seconds = features["length"].groupby(ids).sum().median() / 22050
+    # The demo's tracks are called like GTZAN's, but last ten seconds.
+    if ids.isin(demo_artists()).all() and 9 <= seconds <= 10.1:
         return find_artists([folder], ids, sturms=False) or demo_artists()
     artists = find_artists([folder], ids)
     if artists is None and ids.map(is_gtzans).all():
@@ -351,24 +320,41 @@ def _known_artists(folder: Path, features: pd.DataFrame, ids: pd.Series) -> dict
     return artists or {}
 
 
-def _measured_on_the_demo(features: pd.DataFrame, ids: pd.Series) -> bool:
-    """Whether these are the demo's tracks, which are called like GTZAN's, but last ten seconds."""
-    seconds = features["length"].groupby(ids.to_numpy()).sum().median() / 22050
-    return bool(ids.isin(demo_artists()).all() and 9 <= seconds <= 10.1)
+def _number(text: str) -> float:
+    """Return a finite number from a table's text, or NaN."""
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _column_faults(table: pd.DataFrame) -> list[str]:
+    """Return what is wrong with the columns of a feature table, a phrase for each kind of fault."""
+    if table.empty:
+        return ["no rows"]
+    holes = table.isna() | table.map(lambda value: not str(value).strip())
+    faults = {
+        "missing columns": [name for name in FEATURE_COLUMNS if name not in table],
+        "unknown columns (remove them):": [name for name in table if name not in FEATURE_COLUMNS],
+        "empty, or no finite number:": [
+            f"{name} (row {hole.argmax() + 1})" for name, hole in holes.items() if hole.any()
+        ],
+    }
+    return [
+        shorten(f"{fault} {', '.join(names)}", 120, placeholder=" and more")
+        for fault, names in faults.items()
+        if names
+    ]
 
 
 def _checked_samples(samples: np.ndarray) -> np.ndarray:
+    """Return a waveform in 32 bits, or refuse what cannot be measured."""
     samples = np.asarray(samples)
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise ValueError(
-            f"samples must be a mono waveform of floats, shape (n_samples,), not shape "
-            f"{samples.shape} of {samples.dtype}: read the file with read_audio"
-        )
+        raise ValueError(f"not a mono waveform of floats: shape {samples.shape}, {samples.dtype}")
     if samples.size < FRAME_LENGTH:
-        raise ValueError(
-            f"a waveform of {samples.size} samples is too short to measure: it needs at least "
-            f"one frame of {FRAME_LENGTH}"
-        )
+        raise ValueError(f"{samples.size} samples are too short: one frame has {FRAME_LENGTH}")
     # In 32 bits, larger amplitudes than this would overflow once squared and summed.
     if not np.abs(samples).max() < 1e6:
         raise ValueError("samples hold amplitudes that are not finite, or far outside -1 to 1")
@@ -378,12 +364,6 @@ def _checked_samples(samples: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _mel_filters(sample_rate: int) -> np.ndarray:
     return librosa.filters.mel(sr=sample_rate, n_fft=FRAME_LENGTH)
-
-
-def _chroma(power: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return how the energy of each frame spreads over the 12 pitch classes."""
-    tuning = _tuning(power, sample_rate)
-    return librosa.feature.chroma_stft(S=power, sr=sample_rate, tuning=tuning)
 
 
 def _tuning(power: np.ndarray, sample_rate: int) -> float:
@@ -466,58 +446,10 @@ def _tempo(mel_decibels: np.ndarray, sample_rate: int) -> float:
     return float(librosa.feature.tempo(onset_envelope=onsets, sr=sample_rate)[0])
 
 
-def _mel_coefficients(mel_decibels: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the 20 mel-frequency cepstral coefficients, each over all frames."""
-    coefficients = librosa.feature.mfcc(S=mel_decibels, n_mfcc=N_MFCC)
-    return dict(zip(COEFFICIENTS, coefficients, strict=True))
-
-
-def _measure_file(path: Path, piece_seconds: float | None) -> Measured:
+def _measure_file(path: Path, piece_seconds: float | None) -> list[dict[str, float]]:
+    """Return the features of each piece of a track; the whole track is one piece."""
     with naming(path):
-        samples = read_track(path)
-        pieces = [samples] if piece_seconds is None else _pieces(samples, piece_seconds)
+        pieces = [read_track(path)]
+        if piece_seconds is not None:
+            pieces = cut(pieces[0], seconds=piece_seconds, hop_seconds=piece_seconds)
         return [track_features(piece) for piece in pieces]
-
-
-def _pieces(samples: np.ndarray, seconds: float) -> np.ndarray:
-    """Return a view of the waveform, shape (n_pieces, n_samples)."""
-    if len(samples) < round(seconds * 22050):
-        raise ValueError(f"shorter than a piece of {seconds:g} s")
-    return cut(samples, seconds=seconds, hop_seconds=seconds)
-
-
-def _as_numbers(texts: pd.Series, separator: str) -> pd.Series:
-    """Return a column of text as numbers, or as it is if it holds anything else."""
-    texts = texts.str.strip().replace("", "nan")
-    if separator != ",":
-        texts = texts.str.replace(",", ".")
-    for kind in (int, float):
-        with suppress(ValueError, OverflowError):
-            return pd.Series([kind(text) for text in texts], texts.index, kind)
-    return texts
-
-
-def _column_faults(table: pd.DataFrame) -> list[str]:
-    """Return what is wrong with the columns of a feature table, a phrase for each kind of fault."""
-    present = [name for name in ["length", *FEATURE_NAMES] if name in table]
-    numeric = [name for name in present if pd.api.types.is_numeric_dtype(table[name])]
-    holes = {name: ~np.isfinite(table[name]) for name in numeric}
-    holes |= {
-        name: table[name].str.strip() == "" for name in ("filename", "label") if name in table
-    }
-    faults = {
-        "missing columns": [name for name in FEATURE_COLUMNS if name not in table],
-        "unknown columns (remove them)": [name for name in table if name not in FEATURE_COLUMNS],
-        "columns that are not numeric": [name for name in present if name not in numeric],
-        "columns with missing or infinite values": [
-            f"{name} (row {hole.argmax() + 1})" for name, hole in holes.items() if hole.any()
-        ],
-    }
-    if "length" in numeric and not (table["length"] % 1 == 0).all():
-        faults["columns that are no whole numbers:"] = ["length"]
-    return [f"{fault} {_in_short(names)}" for fault, names in faults.items() if names]
-
-
-def _in_short(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from .cache import digest, file_state, kept
 from .datasets import describe_source
 from .errors import CourseError
-from .features import FEATURE_NAMES, extract_features, track_ids
+from .features import FEATURE_NAMES, extract_features
 from .features import RECIPE as FEATURE_RECIPE
 from .slices import SliceSet
 
@@ -278,7 +278,7 @@ def _train_dense(
     table = extract_features(tracks)
     inputs = table[FEATURE_NAMES].to_numpy(np.float32)
     labels = np.searchsorted(genres, table["label"].to_numpy(dtype=str))
-    part = track_ids(table).map(part_of).to_numpy(dtype=str)
+    part = table["track_id"].map(part_of).to_numpy(dtype=str)
     keras.utils.set_random_seed(seed)
     network = dense_network(len(FEATURE_NAMES), len(genres))
     network.get_layer("scaler").adapt(inputs[part == "train"])

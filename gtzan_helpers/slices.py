@@ -1,7 +1,4 @@
-"""Slices: short, overlapping windows of the waveform, cut without copying.
-
-Taught in notebooks/04_slice_waveforms.ipynb.
-"""
+"""Slices: short, overlapping windows of the waveform, cut without copying."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from .audio import LONGEST_SECONDS, AudioError, naming, read_track
+from .audio import LONGEST_SECONDS, naming, read_track
 from .cache import entry, keep
 from .copies import recordings
 from .faults import need_sound
@@ -25,13 +22,12 @@ if TYPE_CHECKING:
 
 # The 16-bit number for an amplitude of 1; the largest one stored is just below it.
 FULL_SCALE = 32768
+# Where a track's samples are: in a file of the cache, or in memory where none can be kept.
+Samples = Path | NDArray[np.int16]
 
 
 def cut(
-    samples: NDArray,
-    sample_rate: int = 22050,
-    seconds: float = 2.0,
-    hop_seconds: float = 1.0,
+    samples: NDArray, sample_rate: int = 22050, seconds: float = 2.0, hop_seconds: float = 1.0
 ) -> NDArray:
     """Cut a waveform into overlapping slices, without copying.
 
@@ -52,19 +48,15 @@ def cut(
     Raises
     ------
     ValueError
-        If `samples` is shorter than one slice or is not mono, or a length is not positive.
+        If `samples` is shorter than one slice.
 
-    Notes
-    -----
-    Taught in notebooks/04_slice_waveforms.ipynb.
+    Examples
+    --------
+    >>> slices = gh.cut(gh.read_audio("song.mp3"), seconds=2, hop_seconds=1)
+
+    Lesson: 04_slice_waveforms.
     """
     length, hop = _whole_samples(sample_rate, seconds, hop_seconds)
-    samples = np.asarray(samples)
-    if samples.ndim != 1:
-        raise ValueError(
-            f"the waveform must be mono, with one axis; this array has the shape {samples.shape}: "
-            "average its channels first, as read_audio does"
-        )
     if len(samples) < length:
         raise ValueError(
             f"the waveform has {len(samples)} samples, less than one slice of {length} "
@@ -78,8 +70,7 @@ class SliceSet:
 
     Each track is decoded once, into a file of 16-bit samples in the cache folder. A slice is a
     place in such a file: overlapping slices share their samples, and memory holds only the batch
-    at hand. The file is made again when the track has changed. Where no file can be kept, the
-    samples stay in memory.
+    at hand. The file is made again when the track has changed.
 
     Parameters
     ----------
@@ -94,9 +85,8 @@ class SliceSet:
     Attributes
     ----------
     table : DataFrame
-        One row per slice: track_id, genre, artist, start (in seconds). A tail shorter than a slice
-        is left out, and no slice spans two tracks. Where tracks are exact copies of each other, a
-        column recording tells `split` so.
+        One row per slice: track_id, genre, artist, recording, start (in seconds). A tail shorter
+        than a slice is left out, and no slice spans two tracks.
     genres : list of str
         The genres of the slices, sorted; a label is a place in this list.
     too_short : list of str
@@ -107,8 +97,7 @@ class SliceSet:
     Raises
     ------
     ValueError
-        If there are no tracks, a column is missing, a length is not positive, or every track is
-        shorter than one slice.
+        If every track is shorter than one slice.
     AudioError
         If a track cannot be read.
 
@@ -117,7 +106,13 @@ class SliceSet:
     `rows` in the methods below says which slices: an array of positions in `table`, or a boolean
     mask over it, such as ``parts == "train"``.
 
-    Taught in notebooks/04_slice_waveforms.ipynb.
+    Examples
+    --------
+    >>> slices = gh.SliceSet(gh.usable(gh.load_tracks()), seconds=2, hop_seconds=1)
+    >>> slices.samples([0, 1]).shape
+    (2, 44100)
+
+    Lesson: 04_slice_waveforms.
     """
 
     def __init__(
@@ -129,25 +124,23 @@ class SliceSet:
     ) -> None:
         self.n_samples, hop = _whole_samples(sample_rate, seconds, hop_seconds)
         self.sample_rate = sample_rate
-        _check(tracks)
+        need_sound(tracks)
         self._samples = _decode([Path(path) for path in tracks["path"]], sample_rate)
         lengths = np.array([_length(samples) for samples in self._samples])
         counts = np.maximum(0, (lengths - self.n_samples) // hop + 1)
         if not counts.any():
             raise ValueError(
-                f"all {len(tracks)} tracks are shorter than one slice of {seconds:g} s "
-                f"(the longest has {lengths.max() / sample_rate:.2f} s): take shorter slices"
+                f"of {len(tracks)} tracks none is as long as one slice of {seconds:g} s (the "
+                f"longest has {lengths.max(initial=0) / sample_rate:.2f} s): take shorter slices"
             )
         self.too_short: list[str] = tracks["track_id"][counts == 0].tolist()
         self._track = np.repeat(np.arange(len(tracks)), counts)
-        offsets = hop * np.concatenate([np.arange(count) for count in counts])
-        self._first_sample = offsets
-        columns = tracks[["track_id", "genre", "artist"]]
-        copies = tracks["recording"] if "recording" in tracks else recordings(tracks)
-        if (copies != tracks["track_id"]).any():
-            columns = columns.assign(recording=copies)
-        self.table = columns.iloc[self._track]
-        self.table = self.table.reset_index(drop=True).assign(start=offsets / sample_rate)
+        self._first_sample = hop * np.concatenate([np.arange(count) for count in counts])
+        if "recording" not in tracks:
+            tracks = tracks.assign(recording=recordings(tracks))
+        columns = tracks[["track_id", "genre", "artist", "recording"]]
+        self.table = columns.iloc[self._track].reset_index(drop=True)
+        self.table["start"] = self._first_sample / sample_rate
         self.genres: list[str] = sorted(self.table["genre"].unique())
         self._labels = np.searchsorted(self.genres, self.table["genre"].to_numpy(dtype=str))
 
@@ -181,8 +174,6 @@ class SliceSet:
             count += len(waveform)
             total += waveform.sum()
             squares += waveform @ waveform
-        if count == 0:
-            raise ValueError("no slices were chosen, so they have no amplitude: check `rows`")
         return float(np.sqrt(squares / count - (total / count) ** 2) / FULL_SCALE)
 
     def batches(
@@ -214,80 +205,51 @@ class SliceSet:
         -------
         keras.utils.PyDataset
             Batches of (samples, labels).
-
-        Raises
-        ------
-        ValueError
-            If no slices are chosen.
         """
         from .networks import SliceBatches  # here, so that slices alone need no Keras
 
-        positions = self._positions(rows)
-        if len(positions) == 0:
-            raise ValueError("no slices were chosen to make batches of: check `rows`")
-        return SliceBatches(self, positions, batch_size, shuffle, seed, one_hot)
+        return SliceBatches(self, self._positions(rows), batch_size, shuffle, seed, one_hot)
 
     def _positions(self, rows: ArrayLike) -> NDArray[np.intp]:
-        rows = np.atleast_1d(np.asarray(rows))
-        if rows.dtype == bool:
-            if len(rows) != len(self):
-                raise ValueError(f"the mask has {len(rows)} rows, but there are {len(self)} slices")
-            return np.flatnonzero(rows)
-        return rows.astype(np.intp, casting="same_kind" if len(rows) else "unsafe")
+        positions = np.atleast_1d(np.arange(len(self))[np.asarray(rows)])
+        if len(positions) == 0:
+            raise ValueError("no slices were chosen: check `rows`")
+        return positions
 
 
 def _whole_samples(sample_rate: int, seconds: float, hop_seconds: float) -> tuple[int, int]:
     """Return the length of a slice and the hop, both in samples."""
     length, hop = round(seconds * sample_rate), round(hop_seconds * sample_rate)
     if length < 1 or hop < 1:
-        raise ValueError(
-            "a slice and a hop must last at least one sample, but `seconds` is "
-            f"{seconds:g} and `hop_seconds` is {hop_seconds:g}, at {sample_rate} samples a second"
-        )
+        raise ValueError(f"{seconds=} and {hop_seconds=} must last one sample or more")
     return length, hop
 
 
-def _check(tracks: pd.DataFrame) -> None:
-    missing = {"track_id", "genre", "artist", "path"} - set(tracks.columns)
-    if missing:
-        raise ValueError(
-            f"the table of tracks lacks {', '.join(sorted(missing))}: take it from load_tracks"
-        )
-    if len(tracks) == 0:
-        raise ValueError("there are no tracks to cut: the table is empty")
-    need_sound(tracks)
-
-
-def _decode(paths: list[Path], sample_rate: int) -> list[Path | NDArray[np.int16]]:
-    """Return a file with the samples of each track, or the samples where none can be kept."""
-    files = {path: _kept_file(path, sample_rate) for path in paths}
-    missing = [path for path, file in files.items() if not file.is_file()]
+def _decode(paths: list[Path], sample_rate: int) -> list[Samples]:
+    """Return where the samples of each track are, after reading those that are not kept yet."""
+    places: dict[Path, Samples] = {}
+    for path in paths:
+        with naming(path):
+            places[path] = entry("samples", path, "mono int16", sample_rate, LONGEST_SECONDS)
+    missing = [path for path, file in places.items() if not file.is_file()]
     read = partial(_read_int16, sample_rate=sample_rate)
     for path, outcome in each_file(missing, read, "read tracks", threads=True):
         if isinstance(outcome, Exception):
             raise outcome
-        if not keep(files[path], outcome.data):
-            files[path] = outcome
-    return [files[path] for path in paths]
+        if not keep(places[path], outcome.data):
+            places[path] = outcome
+    return [places[path] for path in paths]
 
 
-def _kept_file(path: Path, sample_rate: int) -> Path:
-    try:
-        return entry("samples", path, "mono int16", sample_rate, LONGEST_SECONDS)
-    except OSError as error:
-        raise AudioError(path, f"it cannot be opened ({error.strerror})") from error
-
-
-def _length(samples: Path | NDArray[np.int16]) -> int:
+def _length(samples: Samples) -> int:
     return samples.stat().st_size // 2 if isinstance(samples, Path) else len(samples)
 
 
-def _part(
-    samples: Path | NDArray[np.int16], first: int = 0, count: int | None = None
-) -> NDArray[np.int16]:
+def _part(samples: Samples, first: int = 0, count: int = -1) -> NDArray[np.int16]:
+    """Return some samples of a track, or all from the first on."""
     if isinstance(samples, Path):
-        return np.fromfile(samples, np.int16, -1 if count is None else count, offset=2 * first)
-    return samples[first:][:count]
+        return np.fromfile(samples, np.int16, count, offset=2 * first)
+    return samples[first:][: None if count < 0 else count]
 
 
 def _read_int16(path: Path, sample_rate: int) -> NDArray[np.int16]:

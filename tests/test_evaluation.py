@@ -213,7 +213,7 @@ def test_the_leak_benchmark_tells_artists_from_genres(tmp_path, capsys):
     features = pd.DataFrame(
         sound + 0.1 * random.standard_normal(sound.shape), columns=FEATURE_NAMES
     ).assign(filename=[f"{genre}.{row:05}.wav" for row, genre in enumerate(label)], label=label)
-    ids = features["filename"].str.removesuffix(".wav")
+    ids = features["track_id"] = features["filename"].str.removesuffix(".wav")
     for place, part in enumerate(("train", "valid", "test")):
         (tmp_path / f"{part}_filtered.txt").write_text("\n".join(features["filename"][place::3]))
     artists = pd.DataFrame({"track_id": ids, "artist": artist.astype(str)})

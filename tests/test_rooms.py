@@ -51,7 +51,6 @@ LATE = {
     "networks": {"fast"},
     "slices": {"networks"},
     "models": {"networks"},
-    "splits": {"copies", "features"},
 }
 QUIET = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
