@@ -7,22 +7,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import tqdm  # noqa: F401 - before TQDM_DISABLE is set, so that progress bars can be tested here
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests, and the lessons' kernels, away from the user's cache and data."""
+    """Keep the tests, and the lessons' kernels, away from the user's cache and data, and quiet."""
+    os.environ["TQDM_DISABLE"] = "1"
     for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
         os.environ.pop(name, None)
     if not hasattr(config, "workerinput"):  # parallel workers share what the first process made
         cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
         os.environ["GTZAN_CACHE"] = cache.name
         config.add_cleanup(cache.cleanup)
-
-
-def pytest_collection() -> None:
-    """Show no progress bars in the lessons' kernels, which start later."""
-    os.environ["TQDM_DISABLE"] = "1"
 
 
 @pytest.fixture(scope="session")
