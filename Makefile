@@ -12,13 +12,13 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) tools/sync.py --check
-	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest --nbval-lax tests notebooks
+	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
 browser-test: .venv/installed  ## lesson 6 in JupyterLab and the site on a phone, in Chromium
 	$(RUN) -m pytest -m browser tests/test_browser.py
 
 offline-test: .venv/installed  ## make the offline kit and start it with the network switched off
-	$(RUN) -m pytest -m offline tests/test_offline_kit.py
+	$(RUN) -m pytest -m offline tests/test_tools.py
 
 network-test: .venv/installed  ## download Sturm's index and the mini data set for real
 	$(RUN) -m pytest -m network tests/test_network.py

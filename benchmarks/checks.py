@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import click
@@ -14,7 +12,7 @@ import soundfile as sf
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.faults import check_tracks
 
-from .features import empty_cache
+from .common import empty_cache, seconds_of, show
 
 # GTZAN: 1000 tracks of 30 s.
 WHOLE_SECONDS = 1000 * 30.0
@@ -24,31 +22,25 @@ PER_WHOLE = "for 1000 tracks of 30 s, minutes"
 def table(tracks: pd.DataFrame) -> pd.DataFrame:
     """Time the reading of all samples, a first check, and a second one.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        As from `load_tracks`; at least one of them readable.
-
-    Returns
-    -------
-    DataFrame, one row per step
-        step, seconds (of waiting), and the minutes that 1000 tracks of 30 s would take at the same
-        pace.
-
-    Notes
-    -----
-    What earlier checks remembered is set aside, and is there again afterwards.
+    There is a row for each step: the seconds of waiting, and the minutes that 1000 tracks of 30 s
+    would take at the same pace. What earlier checks remembered is set aside meanwhile.
     """
     readable = tracks[tracks["problem"] == ""]
     with empty_cache():
         rows = [
-            ("reading every sample (soundfile)", _seconds(lambda: _read_all(readable["path"]))),
-            ("check_tracks, nothing cached", _seconds(lambda: check_tracks(tracks))),
-            ("check_tracks again", _seconds(lambda: check_tracks(tracks))),
+            ("reading every sample (soundfile)", seconds_of(lambda: _read_all(readable["path"]))),
+            ("check_tracks, nothing cached", seconds_of(lambda: check_tracks(tracks))),
+            ("check_tracks again", seconds_of(lambda: check_tracks(tracks))),
         ]
     result = pd.DataFrame(rows, columns=["step", "seconds"])
     result[PER_WHOLE] = result["seconds"] * WHOLE_SECONDS / readable["seconds"].sum() / 60
     return result
+
+
+def _read_all(paths: pd.Series) -> None:
+    for path in paths:
+        with suppress(sf.SoundFileError):  # check_tracks will tell
+            sf.read(path, dtype="float32")
 
 
 @click.command()
@@ -57,19 +49,7 @@ def checks(folder: str) -> None:
     """Time the search for faults on the tracks of FOLDER."""
     tracks = load_tracks(folder)
     click.echo(f"{os.cpu_count()} cores; {len(tracks)} tracks, {tracks['seconds'].sum():.0f} s")
-    click.echo(table(tracks).to_string(index=False, float_format="{:.2f}".format))
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    step()
-    return time.perf_counter() - started
-
-
-def _read_all(paths: pd.Series) -> None:
-    for path in paths:
-        with suppress(sf.SoundFileError):  # check_tracks will tell
-            sf.read(path, dtype="float32")
+    show(table(tracks))
 
 
 if __name__ == "__main__":

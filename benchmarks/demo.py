@@ -20,27 +20,20 @@ from gtzan_helpers.features import FEATURE_NAMES, extract_features, read_feature
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import PARTS, folds, split
 
+from .common import classifier, dense_network, show
+
 NETWORK_SEEDS = range(10)
 FOLD_SEEDS = range(3)
 CLASSIFIERS = ("SVM", "logistic regression")
 
 
 def table(features_csv: str | Path | None = None) -> pd.DataFrame:
-    """Measure what is claimed of the demo tracks.
+    """Measure what is claimed of the demo tracks, in a row for each claim.
 
-    Parameters
-    ----------
-    features_csv : path, optional
-        GTZAN's published features_30_sec.csv. Without it, that file in the folder named by the
-        environment variable GTZAN_TEST_DATA is taken, if there is one.
-
-    Returns
-    -------
-    DataFrame
-        Columns `measured on`, `trained on`, `classifier`, `split`, `accuracy`, `low`, `high`,
-        `majority` and `note`. The dense network is trained with ten seeds, others on five folds
-        drawn with three; intervals resample artists. What could not be measured is NaN, and
-        `note` says why.
+    `features_csv` is GTZAN's published features_30_sec.csv; without it, that file in the folder
+    named by the environment variable GTZAN_TEST_DATA is taken, if there is one. The dense network
+    is trained with ten seeds, others on five folds drawn with three; intervals resample artists.
+    What could not be measured is NaN, and `note` says why.
     """
     tracks = usable(load_tracks("demo"))
     features = extract_features(tracks)
@@ -48,17 +41,6 @@ def table(features_csv: str | Path | None = None) -> pd.DataFrame:
     rows = [*recognised(tracks, features_csv), *network_rows(tracks), *slice_rows(tracks)]
     columns = ["measured on", "trained on", "classifier", "split", *Score._fields, "note"]
     return pd.DataFrame(rows, columns=columns).fillna({"note": ""})
-
-
-def classifier(name: str) -> object:
-    """Return a scikit-learn classifier that scales its inputs first."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
-
-    last = SVC() if name == "SVM" else LogisticRegression(max_iter=2000)
-    return make_pipeline(StandardScaler(), last)
 
 
 def recognised(tracks: pd.DataFrame, features_csv: str | Path | None) -> Iterator[dict]:
@@ -90,15 +72,13 @@ def network_rows(tracks: pd.DataFrame) -> Iterator[dict]:
 
 def network_outcome(tracks: pd.DataFrame, by: str, seed: int) -> pd.DataFrame:
     """Train the dense network once; return truth, prediction and artist of the test tracks."""
-    from gtzan_helpers.networks import dense_network, fit, keras
+    from gtzan_helpers.networks import fit
 
-    keras.utils.set_random_seed(seed)
     parts = split(tracks, by=by, seed=seed)
     genres, codes = np.unique(tracks["genre"].to_numpy(dtype=str), return_inverse=True)
     features = tracks[FEATURE_NAMES].to_numpy(np.float32)
-    network = dense_network(len(FEATURE_NAMES), len(genres))
     train, validation, test = ((parts == part).to_numpy() for part in PARTS)
-    network.get_layer("scaler").adapt(features[train])
+    network = dense_network(features[train], len(genres), seed)
     both = [(features[rows], codes[rows]) for rows in (train, validation)]
     fit(network, *both, epochs=100, patience=10, seed=seed)
     predicted = genres[network.predict(features[test], verbose=0).argmax(axis=1)]
@@ -157,15 +137,12 @@ def score_of(outcomes: pd.DataFrame) -> Score:
 
 @click.command()
 @click.option(
-    "--features",
-    "features_csv",
-    type=click.Path(exists=True, dir_okay=False),
-    help="GTZAN's published features_30_sec.csv.",
+    "--features", "features_csv", type=click.Path(exists=True), help="GTZAN's features_30_sec.csv."
 )
 def demo(features_csv: str | None) -> None:
     """Show that the demo tracks are taken for their genre, and punish a careless split."""
     result = table(features_csv)
-    click.echo(result.to_string(index=False, float_format="{:.2f}".format, na_rep="–"))
+    show(result)
     accuracy = result.set_index(["measured on", "trained on", "split"])["accuracy"]
     for kind, careless in (("tracks", "track"), ("slices", "slice")):
         gap = accuracy[kind, "demo", careless] - accuracy[kind, "demo", "artist"]

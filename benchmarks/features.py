@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,21 +17,13 @@ from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.faults import usable
 from gtzan_helpers.features import FEATURE_NAMES, extract_features, track_features
 
+from .common import empty_cache
+
 
 def written_out(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, float]:
     """Measure the published columns the way they are described: one librosa call for each.
 
-    Parameters
-    ----------
-    samples : ndarray of float32, shape (n_samples,)
-        Mono waveform.
-    sample_rate : int
-        Hz.
-
-    Returns
-    -------
-    dict
-        "length", and the 57 numbers of `FEATURE_NAMES`.
+    `samples` are a mono waveform; the result holds "length" and the numbers of `FEATURE_NAMES`.
     """
     measure, reflect = librosa.feature, {"pad_mode": "reflect"}
     spectrum = librosa.stft(samples, **reflect)
@@ -62,21 +52,11 @@ def written_out(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, floa
 def table(folder: str | Path, n_tracks: int = 10) -> tuple[pd.DataFrame, pd.Series]:
     """Compare the recipe written out, ours, and ours in parallel, on the same tracks.
 
-    Parameters
-    ----------
-    folder : str or path
-        Data set, as for `load_tracks`.
-    n_tracks : int
-        How many tracks to take, spread evenly over the data set; at least 2.
-
-    Returns
-    -------
-    DataFrame, one row per way
-        `seconds` per track (of processor time; for `extract_features` of waiting time, which
-        includes reading the files), `speed_up`, and `deviation`: the largest difference from the
-        recipe over tracks and columns, in standard deviations of that column.
-    Series, one entry per column
-        The deviation of `track_features` in that column.
+    `n_tracks` of the data set, at least two, are taken, spread evenly. There is a row for each way:
+    `seconds` per track (of processor time; for `extract_features` of waiting time, which includes
+    reading the files), `speed_up`, and `deviation`: the largest difference from the recipe over
+    tracks and columns, in standard deviations of that column. The series has the deviation of
+    `track_features` in each column.
     """
     tracks = usable(load_tracks(folder))
     tracks = tracks.iloc[np.linspace(0, len(tracks) - 1, min(n_tracks, len(tracks))).astype(int)]
@@ -136,26 +116,12 @@ def _extracted(tracks: pd.DataFrame, n_jobs: int) -> tuple[pd.DataFrame, float]:
     with empty_cache():
         started = time.perf_counter()
         extracted = extract_features(tracks, n_jobs)
-    return extracted, (time.perf_counter() - started) / len(tracks)
+        return extracted, (time.perf_counter() - started) / len(tracks)
 
 
 def _deviations(ours: pd.DataFrame, recipe: pd.DataFrame) -> pd.Series:
     differences = (ours[FEATURE_NAMES] - recipe[FEATURE_NAMES]).abs().max()
     return differences / recipe[FEATURE_NAMES].std(ddof=0)
-
-
-@contextmanager
-def empty_cache() -> Iterator[None]:
-    """Let nothing be found that an earlier run has measured."""
-    usual = os.environ.get("GTZAN_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GTZAN_CACHE"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["GTZAN_CACHE"]
-            if usual is not None:
-                os.environ["GTZAN_CACHE"] = usual
 
 
 if __name__ == "__main__":

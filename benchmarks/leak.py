@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -20,8 +19,7 @@ from gtzan_helpers.features import FEATURE_NAMES, read_features
 from gtzan_helpers.lists import fault_filtered, read_index, read_list
 from gtzan_helpers.splits import PARTS, folds
 
-if TYPE_CHECKING:
-    import keras
+from .common import classifier, dense_network, show
 
 # The same tracks in other folds score up to two points more or less: ten drawings are averaged.
 # A published division is one; the networks are trained on it with five seeds.
@@ -41,24 +39,11 @@ def table(
 ) -> pd.DataFrame:
     """Judge classifiers on the same features by different splits.
 
-    Parameters
-    ----------
-    features : DataFrame
-        As from `read_features`.
-    artists : DataFrame
-        Columns `track_id` and `artist`, as from `read_index`.
-    lists : path, optional
-        Folder with the published lists, train_filtered.txt and so on; without it the fault-filtered
-        ones are fetched, and the stratified split is left out.
-    network : bool
-        Whether to judge the dense networks, too; this takes half an hour.
-
-    Returns
-    -------
-    DataFrame
-        Columns `split`, `classifier`, `accuracy`, `low`, `high`, `majority`. Folds are drawn with
-        ten seeds; on a published division the accuracy is the mean of five seeds of the networks.
-        Intervals resample artists.
+    `features` are as from `read_features`, `artists` as from `read_index`. `lists` is a folder with
+    the published lists, train_filtered.txt and so on; without it the fault-filtered ones are
+    fetched, and the stratified split is left out. `network` judges the dense networks, too; this
+    takes half an hour. Folds are drawn with ten seeds; on a published division the accuracy is the
+    mean of five seeds of the networks. Intervals resample artists.
     """
     tracks = _with_artists(features, artists)
     divisions = _divisions(tracks, lists)
@@ -70,27 +55,17 @@ def table(
         classifiers["dense networks"] = partial(dense_networks, epochs=epochs)
     rows = []
     for name, division in divisions.items():
-        for classifier, predict in classifiers.items():
+        for about, predict in classifiers.items():
             score = judge(tracks, division, predict)
-            rows.append({"split": name, "classifier": classifier} | score._asdict())
+            rows.append({"split": name, "classifier": about} | score._asdict())
     return pd.DataFrame(rows)
 
 
 def judge(tracks: pd.DataFrame, division: Division, predict: Classifier) -> Score:
     """Train and test on each fold of a division, and score all predictions together.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Features, and columns `track_id`, `genre`, `artist`.
-    division : list of (train, validation, test)
-        Positions of rows; validation may be empty.
-    predict : callable
-        Takes `tracks`, the three and a seed; returns a genre for each row of the test.
-
-    Returns
-    -------
-    Score
+    A division is a list of (train, validation, test), positions of rows; validation may be empty.
+    `predict` takes `tracks`, these three and a seed, and returns a genre for each row of the test.
     """
     tested, predicted = [], []
     for seed, rows in enumerate(tqdm(division, "train and test", leave=False)):
@@ -108,13 +83,8 @@ def logistic_regression(
 
     It has no use for validation rows, and is the same for all seeds.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     measured, genres = tracks[FEATURE_NAMES].to_numpy(), tracks["genre"].to_numpy(dtype=object)
-    return model.fit(measured[train], genres[train]).predict(measured[test])
+    return classifier().fit(measured[train], genres[train]).predict(measured[test])
 
 
 def dense_networks(
@@ -130,7 +100,7 @@ def dense_networks(
     measured, codes, genres = _inputs(tracks)
     votes = []
     for voter in range(VOTERS):
-        network = _untrained(measured[train], len(genres), seed * VOTERS + voter)
+        network = dense_network(measured[train], len(genres), seed * VOTERS + voter)
         network.fit(measured[train], codes[train], epochs=epochs, batch_size=32, verbose=0)
         votes.append(network.predict(measured[test], verbose=0))
     return genres[np.mean(votes, axis=0).argmax(axis=1)]
@@ -149,7 +119,7 @@ def best_epochs(tracks: pd.DataFrame) -> int:
     curves = []
     for seed in tqdm(EPOCH_SEEDS, "choose the epochs", leave=False):
         for train, test in folds(tracks, by="artist", n_folds=5, seed=seed):
-            network = _untrained(measured[train], len(genres), seed)
+            network = dense_network(measured[train], len(genres), seed)
             data = [(measured[rows], codes[rows]) for rows in (train, test)]
             history = fit(network, *data, epochs=MOST_EPOCHS, patience=MOST_EPOCHS)
             curves.append(history["val_accuracy"])
@@ -170,16 +140,6 @@ def _inputs(tracks: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray]:
     return measured.to_numpy(), *pd.factorize(genres, sort=True)
 
 
-def _untrained(measured: NDArray, n_genres: int, seed: int) -> keras.Model:
-    """Return the course's dense network, scaled to the rows that it is to learn from."""
-    from gtzan_helpers import networks
-
-    networks.keras.utils.set_random_seed(seed)
-    network = networks.dense_network(len(FEATURE_NAMES), n_genres)
-    network.get_layer("scaler").adapt(measured)
-    return network
-
-
 def as_markdown(result: pd.DataFrame) -> str:
     """Write the table with a row for each split and a column for each classifier."""
     cells = [f"{r.accuracy:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in result.itertuples()]
@@ -198,8 +158,10 @@ def as_markdown(result: pd.DataFrame) -> str:
 def leak(path: str, index: str | None, lists: str | None, network: bool, markdown: bool) -> None:
     """Show how much of an accuracy is owed to tracks and artists on both sides of a split."""
     result = table(read_features(path), read_index(index or fetch_index()), lists, network)
-    plain = result.to_string(index=False, float_format="{:.2f}".format)
-    click.echo(as_markdown(result) if markdown else plain)
+    if markdown:
+        click.echo(as_markdown(result))
+    else:
+        show(result)
 
 
 def _with_artists(features: pd.DataFrame, artists: pd.DataFrame) -> pd.DataFrame:

@@ -14,11 +14,13 @@ import pandas as pd
 
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
-from gtzan_helpers.evaluation import accuracy_interval, vote
+from gtzan_helpers.evaluation import Score, accuracy_interval, vote
 from gtzan_helpers.faults import usable
 from gtzan_helpers.lists import fault_filtered
 from gtzan_helpers.outputs import write_output
 from gtzan_helpers.splits import split, strictest_split
+
+from .common import show
 
 if TYPE_CHECKING:
     from gtzan_helpers.models import Models
@@ -26,19 +28,7 @@ if TYPE_CHECKING:
 FAULT_FILTERED = "fault-filtered, repaired"
 # GTZAN has 1000 tracks; a copy of it may lack some, and `usable` leaves out its faulty ones.
 FEWEST_OF_GTZAN = 900
-COLUMNS = [
-    "network",
-    "seed",
-    "split",
-    "tracks",
-    "test_tracks",
-    "accuracy",
-    "low",
-    "high",
-    "majority",
-    "epochs",
-    "seconds",
-]
+COLUMNS = ["network", "seed", "split", "tracks", "test_tracks", *Score._fields, "epochs", "seconds"]
 
 
 def table(
@@ -52,31 +42,10 @@ def table(
 
     The whole of GTZAN is divided by the fault-filtered lists, for every seed alike; other tracks
     by artist where artists are known, else by track, anew for each seed.
-
-    Parameters
-    ----------
-    tracks : DataFrame
-        Tracks as from `usable`.
-    seeds : int
-        How many splits, and trainings, from seed 0 on.
-    epochs : int
-        Passes over the training slices that the CNN may take, at most.
-    out : path, optional
-        CSV file that is written after each seed. If it is there, its seeds are not trained again.
-    lists : path, optional
-        Folder with the fault-filtered lists; they are fetched if it is not given and needed.
-
-    Returns
-    -------
-    DataFrame
-        One row per seed and network: network, seed, split, tracks, test_tracks, accuracy, low,
-        high, majority, epochs (trained), seconds (of training). Accuracies are of whole tracks;
-        intervals resample artists where they are known.
-
-    Raises
-    ------
-    ValueError
-        If `out` holds results for another number of tracks.
+    The CNN takes `epochs` passes at most. `out` is a CSV file that is written after each seed; if
+    it is there, its seeds are not trained again. `lists` is a folder with the fault-filtered lists;
+    they are fetched if it is not given and needed. Accuracies are of whole tracks; intervals
+    resample artists where they are known.
     """
     done = read_results(out, len(tracks))
     for seed in range(seeds):
@@ -177,7 +146,7 @@ def reference(
         results = table(tracks, seeds, epochs, out, lists)
     except (ValueError, CourseError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(results.to_string(index=False, float_format="{:.2f}".format))
+    show(results)
     click.echo("\nmean over seeds")
     click.echo(results.groupby("network")["accuracy"].agg(["mean", "std", "size"]).round(3))
 

@@ -17,7 +17,7 @@ from gtzan_helpers.faults import usable
 from gtzan_helpers.slices import SliceSet
 
 from .cnn import training_time
-from .features import empty_cache
+from .common import empty_cache, show
 
 BATCH_SIZE = 64
 N_TRAINED = 4  # batches on which the network's speed is measured
@@ -27,16 +27,8 @@ MEGABYTE = 2**20
 def table(tracks: pd.DataFrame) -> pd.DataFrame:
     """Measure a `SliceSet` while it is made and while all of it passes by in mixed batches.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Tracks as from `usable`.
-
-    Returns
-    -------
-    DataFrame, one row per step
-        step; seconds; slices_per_second; MB, the memory that this program took more than before
-        while the step ran (for the copies, what they would take).
+    There is a row for each step: seconds, slices_per_second, and MB, the memory that this program
+    took more than before while the step ran (for the copies, what they would take).
     """
     with empty_cache():
         slices, making = _measured(lambda: SliceSet(tracks))
@@ -68,7 +60,7 @@ def slices(folder: str, repeat: int) -> None:
     copies = [tracks.assign(track_id=tracks["track_id"] + f"-{n}") for n in range(repeat)]
     tracks = pd.concat(copies, ignore_index=True)
     click.echo(f"{len(tracks)} tracks of {tracks['seconds'].median():.0f} s")
-    click.echo(table(tracks).to_string(index=False, float_format="{:.1f}".format, na_rep=""))
+    show(table(tracks), digits=1)
 
 
 def _measured(step: Callable[[], SliceSet]) -> tuple[SliceSet, tuple[float, float]]:

@@ -1,12 +1,23 @@
-"""Fixtures shared by the tests."""
+"""What the tests share: a cache of their own, and real tracks where there are some."""
+
+from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
-import tqdm  # noqa: F401 - before the next line, so that progress bars can be tested here
 
-os.environ["TQDM_DISABLE"] = "1"  # for the lessons, whose kernels start later
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests, and the lessons' kernels, away from the user's cache and data, and quiet."""
+    os.environ["TQDM_DISABLE"] = "1"
+    for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
+        os.environ.pop(name, None)
+    if not hasattr(config, "workerinput"):  # parallel workers share what the first process made
+        cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
+        os.environ["GTZAN_CACHE"] = cache.name
+        config.add_cleanup(cache.cleanup)
 
 
 @pytest.fixture(scope="session")
@@ -16,11 +27,3 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("needs real GTZAN tracks: set GTZAN_TEST_DATA to a folder that holds them")
     return Path(folder).resolve()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the tests away from the user's cache, and from a data set the user may have chosen."""
-    os.environ["GTZAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
-        os.environ.pop(name, None)

@@ -6,16 +6,15 @@ runs it.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import course
@@ -23,20 +22,13 @@ import nbformat
 import numpy as np
 import pytest
 import soundfile
-from lessons import Run, lesson_paths
+from click.testing import CliRunner
+from lessons import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "06_compare_and_use.ipynb"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-QUIET = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
+QUIET = ["gpu", "quic", "background-networking", "component-update", "sync"]
 MINUTE = 60_000  # in the milliseconds that Playwright counts in
 
 pytestmark = pytest.mark.browser
@@ -46,11 +38,11 @@ pytestmark = pytest.mark.browser
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a JupyterLab on a copy of the lesson without its outputs."""
     folder = tmp_path_factory.mktemp("lab")
-    lesson = json.loads((ROOT / "notebooks" / LESSON).read_text(encoding="utf-8"))
-    for cell in lesson["cells"]:
-        if cell["cell_type"] == "code":
-            cell |= {"outputs": [], "execution_count": None}
-    (folder / LESSON).write_text(json.dumps(lesson), encoding="utf-8")
+    lesson = nbformat.read(ROOT / "notebooks" / LESSON, as_version=4)
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(lesson, folder / LESSON)
     # Outside the window JupyterLab would leave cells out of the page, and out of these tests.
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
@@ -58,37 +50,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = {
-        "ServerApp.port": port,
-        "ServerApp.root_dir": folder,
-        "ServerApp.token": "",
-        "ServerApp.open_browser": False,
-        "ServerApp.allow_root": True,
-        "LabApp.expose_app_in_browser": True,
-        "LabApp.news_url": "",
-    }
-    command = [sys.executable, "-m", "jupyter", "lab", *(f"--{k}={v}" for k, v in options.items())]
+    options = f"--port={port} --no-browser --allow-root --ServerApp.token= --LabApp.news_url="
+    options += f" --LabApp.expose_app_in_browser=True --ServerApp.root_dir={folder}"
+    command = [sys.executable, "-m", "jupyter", "lab", *options.split()]
     home = {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "TQDM_DISABLE": "1"}
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
         try:
             address = f"http://127.0.0.1:{port}"
-            wait_for(f"{address}/api/status", server, folder / "log")
+            for _ in range(240):
+                with suppress(OSError):
+                    urllib.request.urlopen(f"{address}/api/status", timeout=5).close()
+                    break
+                assert server.poll() is None, (folder / "log").read_text()
+                time.sleep(0.5)
             yield address
         finally:
             server.terminate()
             server.wait(30)
-
-
-def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.5)
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +77,12 @@ def browser() -> Iterator[object]:
 
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, "install Chromium or Chrome: none of " + ", ".join(BROWSERS) + " was found"
+    options = [f"--disable-{name}" for name in QUIET]
+    options += ["--no-first-run", "--autoplay-policy=no-user-gesture-required"]
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=found, args=QUIET, chromium_sandbox=False)
+        yield playwright.chromium.launch(
+            executable_path=found, args=options, chromium_sandbox=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -118,28 +101,20 @@ def page(lab: str, browser: object) -> object:
     return page
 
 
-def outputs(page: object) -> list[dict]:
-    """Return what the page's notebook holds: count, outputs and errors of each code cell."""
-    return page.evaluate(
+def test_all_cells_run_without_an_error(page: object) -> None:
+    cells = page.evaluate(
         "window.jupyterapp.shell.currentWidget.model.toJSON().cells"
         ".filter(cell => cell.cell_type == 'code')"
     )
-
-
-def test_all_cells_run_without_an_error(page: object) -> None:
-    cells = outputs(page)
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     kinds = {output["output_type"] for cell in cells for output in cell["outputs"]}
     assert kinds and "error" not in kinds
 
 
 def test_figures_are_seen(page: object) -> None:
-    stored = json.loads((ROOT / "notebooks" / LESSON).read_text(encoding="utf-8"))
-    n_figures = sum(
-        "image/png" in output.get("data", {})
-        for cell in stored["cells"]
-        for output in cell.get("outputs", [])
-    )
+    cells = nbformat.read(ROOT / "notebooks" / LESSON, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    n_figures = sum("image/png" in output.get("data", {}) for output in outputs)
     widths = page.eval_on_selector_all(
         ".jp-OutputArea img", "all => all.filter(one => one.complete).map(one => one.naturalWidth)"
     )
@@ -186,18 +161,17 @@ def test_a_song_can_be_chosen_with_the_button(page: object, tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, made from the notebooks as they are stored."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(course.DOCS, folder / "source")
-    runs = [
-        Run(path.stem, 0.0, 0.0, "", nbformat.read(path, as_version=4))
-        for path in lesson_paths(ROOT / "notebooks")
-    ]
-    for one in runs:
-        course.save_executed(one, folder / "source")
-    course.save_exercises(folder / "source")
-    course.save_costs(runs, folder / "source")
-    course.render(folder / "source", folder / "html", folder / "doctrees")
-    return folder / "html"
+
+    def stored(path: Path, on_cell: object) -> Run:
+        return Run(path.stem, 0.0, 0.0, "", nbformat.read(path, as_version=4))
+
+    folder = tmp_path_factory.mktemp("build")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(course, "BUILD", folder)
+        patch.setattr(course, "run_lesson", stored)
+        done = CliRunner().invoke(course.main, ["run"])
+    assert done.exit_code == 0, done.output
+    return folder / "site"
 
 
 def test_code_and_figures_fit_a_phones_width(browser: object, site: Path) -> None:
@@ -213,7 +187,9 @@ def test_code_and_figures_fit_a_phones_width(browser: object, site: Path) -> Non
         assert wide == [], path.name
 
 
-def test_each_page_has_its_neighbours_and_buttons(browser: object, site: Path) -> None:
+def test_each_page_has_neighbours_buttons_and_figures_with_words(
+    browser: object, site: Path
+) -> None:
     page = browser.new_page()
     for path in site.glob("notebooks/**/*.html"):
         page.goto(path.as_uri())
@@ -222,12 +198,6 @@ def test_each_page_has_its_neighbours_and_buttons(browser: object, site: Path) -
         for host in ("colab.research.google.com", "mybinder.org"):
             assert page.locator(f"a[href*='{host}'][href$='{notebook}']").count() == 1
         assert (ROOT / notebook).exists()
-
-
-def test_each_figure_of_the_site_is_described(browser: object, site: Path) -> None:
-    page = browser.new_page()
-    for path in site.glob("notebooks/**/*.html"):
-        page.goto(path.as_uri())
         texts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
         assert all(len(text) > 20 for text in texts), path.name
 

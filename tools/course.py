@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 from exercises import for_site, for_students
-from lessons import LessonError, Run, lesson_paths, run_lesson, summary
+from lessons import LessonError, Run, lesson_paths, run_lesson, table
 
 from gtzan_helpers.cache import write_atomically
 
@@ -64,7 +64,7 @@ def run() -> None:
         render(source, work / "site", work / "doctrees")
         put_in_place(source / "notebooks", BUILD / "lessons", work)
         put_in_place(work / "site", BUILD / "site", work)
-    click.echo(f"\n{format_table(runs)}\n\nOpen build/site/index.html")
+    click.echo(f"\n{table(runs)}\n\nOpen build/site/index.html")
 
 
 @main.command()
@@ -164,29 +164,10 @@ def render(source: Path, site: Path, doctrees: Path) -> None:
 
 
 def put_in_place(new: Path, place: Path, work: Path) -> None:
-    """Move a finished folder to its place, even if another run does the same just now."""
-    for attempt in range(5):
-        try:
-            if place.exists():
-                place.rename(work / f"old-{place.name}-{attempt}")
-            new.rename(place)
-            return
-        except OSError:  # the other run was quicker; take its folder away again
-            continue
-    sys.exit(f"{place} is in use: close what has it open, and run this again")
-
-
-def format_table(runs: list[Run]) -> str:
-    """Return lesson, seconds, peak memory and headline as lines of text."""
-    table = summary(runs)
-    width = max(len(run.lesson) for run in runs)
-    lines = [f"{'lesson':<{width}}  seconds  peak memory  headline"]
-    lines += [
-        f"{lesson:<{width}}  {seconds:7.0f}  {memory:8.0f} MB  {headline}"
-        for lesson, seconds, memory, headline in table.itertuples(index=False)
-    ]
-    total = table["seconds"].sum()
-    return "\n".join([*lines, f"{'all':<{width}}  {total:7.0f}"])
+    """Move a finished folder to its place, and what was there out of the way."""
+    if place.exists():
+        place.rename(work / f"old-{place.name}")
+    new.rename(place)
 
 
 def store_outputs(one: Run, path: Path) -> None:
@@ -222,15 +203,7 @@ def normalise(notebook: NotebookNode) -> None:
 def faults(notebook: NotebookNode) -> list[str]:
     """Return what must not be stored: warnings, errors, paths and addresses of this machine.
 
-    Parameters
-    ----------
-    notebook : NotebookNode
-        An executed notebook.
-
-    Returns
-    -------
-    list of str
-        One line per fault, naming the code cell.
+    One line per fault, naming the code cell.
     """
     found = []
     code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]

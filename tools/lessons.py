@@ -1,4 +1,4 @@
-"""Run the lessons, each in a kernel of its own, and measure their seconds and peak memory."""
+"""Run lessons, each in a kernel of its own, and measure their seconds and peak memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
 import psutil
 
 if TYPE_CHECKING:
-    import pandas as pd
     from nbclient import NotebookClient
     from nbformat import NotebookNode
 
@@ -44,40 +42,14 @@ class LessonError(RuntimeError):
 
 
 def lesson_paths(folder: Path | str = "notebooks") -> list[Path]:
-    """Return the lessons' notebooks in a folder, in the order of the course.
-
-    Parameters
-    ----------
-    folder : path
-        Where the notebooks are.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there are none.
-    """
-    found = sorted(Path(folder).glob("0*.ipynb"))
-    if not found:
-        raise FileNotFoundError(
-            f"{folder} holds no lessons (0*.ipynb): run this in the folder of the course, "
-            "or name the folder of the notebooks"
-        )
-    return found
+    """Return the lessons' notebooks in a folder, in the order of the course."""
+    return sorted(Path(folder).glob("0*.ipynb"))
 
 
 def read_lesson(path: Path | str) -> NotebookNode:
     """Read a notebook, giving every cell that lacks an id of its own a lasting one.
 
     nbformat would make up random ids, and the file would change each time it is stored.
-
-    Parameters
-    ----------
-    path : path
-        A notebook of format 4.
-
-    Returns
-    -------
-    NotebookNode, format 4.5
     """
     import nbformat
 
@@ -100,7 +72,7 @@ def run_lesson(path: Path | str, on_cell: Callable[[int, int], Any] | None = Non
     path : path
         The notebook; the file itself stays as it is.
     on_cell : callable, optional
-        Told the number of the code cell about to run, from 1, and how many there are.
+        Called with the number of the code cell about to run, from 1, and how many there are.
 
     Returns
     -------
@@ -182,17 +154,7 @@ def kernel_environment() -> dict[str, str]:
 def peak_memory(client: NotebookClient, every: float = 0.1) -> Iterator[Callable[[], int]]:
     """Watch the resident memory of a kernel and its children, in bytes.
 
-    Parameters
-    ----------
-    client : NotebookClient
-        Its kernel runs.
-    every : float
-        Seconds from one look to the next.
-
-    Yields
-    ------
-    callable
-        Returns the largest memory seen so far.
+    What it yields returns the largest memory seen so far, looked at every so many seconds.
     """
     process = psutil.Process(client.km.provisioner.pid)
     peak, done = 0, threading.Event()
@@ -230,42 +192,14 @@ def headline(notebook: NotebookNode) -> str:
     return ""
 
 
-def summary(runs: list[Run]) -> pd.DataFrame:
-    """Return the cost and the headline of executed lessons, one row per lesson."""
-    import pandas as pd
-
-    rows = [(run.lesson, run.seconds, run.peak_megabytes, run.headline) for run in runs]
-    return pd.DataFrame(rows, columns=["lesson", "seconds", "peak memory (MB)", "headline"])
-
-
-def table(folder: Path | str = "notebooks") -> pd.DataFrame:
-    """Run every lesson in a folder, and hold its cost against its budget.
-
-    Parameters
-    ----------
-    folder : path
-        Where the notebooks are.
-
-    Returns
-    -------
-    DataFrame
-        lesson, seconds, budget (s), peak memory (MB), headline; one row per lesson.
-    """
-    measured = summary([run_lesson(path) for path in lesson_paths(folder)])
-    budgets = measured["lesson"].str[:2].map(SECONDS_BUDGET)
-    measured.insert(2, "budget (s)", budgets)
-    return measured
-
-
-@click.command()
-@click.argument("folder", default="notebooks", type=click.Path(exists=True, file_okay=False))
-def lessons(folder: str) -> None:
-    """Seconds and peak memory of every lesson, against the budgets."""
-    measured = table(folder)
-    click.echo(measured.to_string(index=False, float_format="%.0f"))
-    click.echo(f"{measured['seconds'].sum():.0f} s in all; budget 300 s.")
-    click.echo(f"Budget of memory: {MEMORY_BUDGET} MB a lesson.")
-
-
-if __name__ == "__main__":
-    lessons()
+def table(runs: list[Run]) -> str:
+    """Return cost, budget and headline of executed lessons as lines of text."""
+    width = max(len(run.lesson) for run in runs)
+    lines = [f"{'lesson':<{width}}  seconds  budget  peak memory  headline"]
+    for run in runs:
+        budget = SECONDS_BUDGET.get(run.lesson[:2], "")
+        cost = f"{run.seconds:7.0f}  {budget:>6}  {run.peak_megabytes:8.0f} MB"
+        lines.append(f"{run.lesson:<{width}}  {cost}  {run.headline}")
+    seconds = sum(run.seconds for run in runs)
+    lines.append(f"{'all':<{width}}  {seconds:7.0f}  {300:>6}  {MEMORY_BUDGET:8.0f} MB at most")
+    return "\n".join(lines)

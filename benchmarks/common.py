@@ -1,0 +1,59 @@
+"""What several benchmarks need: an empty cache, classifiers, and a table on the screen."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import click
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+if TYPE_CHECKING:
+    import keras
+
+
+@contextmanager
+def empty_cache() -> Iterator[None]:
+    """Let nothing be found that an earlier run has measured."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, GTZAN_CACHE=folder):
+        yield
+
+
+def seconds_of(step: Callable[[], object]) -> float:
+    """Return how long a step takes, by the clock."""
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def classifier(name: str = "logistic regression") -> Pipeline:
+    """Return a scikit-learn classifier that scales its inputs first: also "SVM"."""
+    last: ClassifierMixin = SVC() if name == "SVM" else LogisticRegression(max_iter=2000)
+    return make_pipeline(StandardScaler(), last)
+
+
+def dense_network(measured: NDArray, n_genres: int, seed: int) -> keras.Model:
+    """Return the course's dense network, untrained, scaled to the rows that it is to learn from."""
+    from gtzan_helpers import networks
+
+    networks.keras.utils.set_random_seed(seed)
+    network = networks.dense_network(measured.shape[1], n_genres)
+    network.get_layer("scaler").adapt(measured)
+    return network
+
+
+def show(table: pd.DataFrame, digits: int = 2) -> None:
+    """Print a table; what was not measured is a dash."""
+    number = f"{{:.{digits}f}}".format
+    click.echo(table.to_string(index=False, float_format=number, na_rep="–"))
