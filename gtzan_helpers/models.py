@@ -173,11 +173,9 @@ def save_models(models: Models, folder: str | Path) -> None:
 
 
 def _write_models(models: Models, folder: Path) -> None:
-    from .networks import with_keras_layers
-
     folder.mkdir()
     models.dense.save(folder / "dense.keras")
-    with_keras_layers(models.cnn).save(folder / "cnn.keras")
+    models.cnn.save(folder / "cnn.keras")
     np.savez(folder / "known.npz", known=models.known, distances=models.distances)
     about = _about(models)
     about["seal"] = _seal(about, folder)
