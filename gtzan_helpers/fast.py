@@ -60,7 +60,7 @@ def sequential(stack: list[layers.Layer], name: str) -> keras.Sequential:
 
 
 def return_freed_memory() -> None:
-    """Give back to the system what was kept, once the work that needed it is done."""
+    """Give back to the system what was kept, before work that needs other pieces of memory."""
     if malloc_trim := getattr(_C_LIBRARY, "malloc_trim", None):
         malloc_trim(0)
 
@@ -69,8 +69,9 @@ def _keep_freed_memory() -> None:
     """Keep freed memory for the next step, where that can be arranged: on GNU/Linux.
 
     Large blocks usually go back to the system at once. JAX frees and asks for hundreds of megabytes
-    in every step of training, and up to a third of the step went into having them cleared anew. The
-    most that is held at once stays about the same. It must come before JAX starts its threads.
+    in every step of training, and up to a third of the step went into having them cleared anew.
+    What is kept falls to pieces with time, up to twice what is needed, unless it is returned now
+    and then. This must come before JAX starts its threads.
     """
     if mallopt := getattr(_C_LIBRARY, "mallopt", None):
         for option, value in KEEP_FREED.items():

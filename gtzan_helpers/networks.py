@@ -293,6 +293,7 @@ def fit(
 
     Lesson: 03_dense_network.
     """
+    fast.return_freed_memory()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     inputs, genres = _arrays(training, network)
@@ -307,7 +308,6 @@ def fit(
             callbacks=[stop, _progress(bar)],
             verbose=0,
         )
-    fast.return_freed_memory()
     table = pd.DataFrame(history.history)[["loss", "accuracy", "val_loss", "val_accuracy"]]
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table
@@ -353,6 +353,7 @@ class SliceBatches(keras.utils.PyDataset):
         self._slices, self._positions, self._one_hot = slices, positions, one_hot
         self._batch_size = min(batch_size, len(positions))
         self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        fast.return_freed_memory()
         self._arrange()
 
     def __len__(self) -> int:
@@ -361,7 +362,7 @@ class SliceBatches(keras.utils.PyDataset):
 
     def __getitem__(self, place: int) -> tuple[NDArray[np.float32], NDArray]:
         """Return a batch: samples of shape (batch_size, n_samples), and labels."""
-        if place % 100 == 99:  # on the way through a long epoch, what lies between grows and grows
+        if place % 100 == 99:  # what is kept falls to pieces and grows, in a long epoch
             fast.return_freed_memory()
         rows = self._order[place * self._batch_size :][: self._batch_size]
         labels = self._slices.labels(rows)
