@@ -33,7 +33,7 @@ MOST_LINES = {
     "predict": 182,
     "lists": 192,
     "mp3": 161,
-    "networks": 194,
+    "networks": 195,
     "outputs": 57,
     "plots": 328,
     "fast": 169,
