@@ -1,4 +1,4 @@
-"""A convolution with the normalisation and the pooling after it, in a way that is quick on a CPU.
+"""What makes the waveform network train fast on JAX and a CPU; all others go Keras' own way.
 
 The longest signal of a network lies between its first convolution and the pooling after it. Layer
 by layer, it is written and read many times in a step of training. Here it is written once and read
@@ -6,44 +6,153 @@ once on the way forward, and the same on the way back: pooling comes before norm
 keeps the order of numbers or, where its factor is negative, turns it round; and one pass finds the
 largest numbers, the sums and the sums of squares. Outputs and gradients are those of Keras' layers.
 
-For JAX only. What is computed is taught in notebooks/05_cnn_1d.ipynb, with Keras' layers.
+Memory that a step has freed is kept for the next one, and what JAX compiles for the next program.
 """
 
 from __future__ import annotations
 
+import ctypes
+import inspect
 import math
-from functools import partial
+import sys
+import warnings
+from types import MethodType
 
 import jax
 import jax.numpy as jnp
+import keras
 from jax import lax
+from keras import layers
+
+from .cache import wanted_folder, why_not_writable
 
 # From here on, a convolution on a CPU gains little from more channels.
 MANY_CHANNELS = 16
+# Options of GNU's malloc, see mallopt(3): one arena for all threads, no separate mappings, nothing
+# trimmed. The numbers of the first three are those in malloc.h.
+KEEP_FREED = {-8: 1, -4: 0, -1: 2**31 - 1}
+_C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def convolve(signal: jax.Array, kernel: jax.Array, stride: int, multiple: int = 1) -> jax.Array:
-    """Convolve a signal with a kernel, as one with stride 1 and many channels.
+def sequential(stack: list[layers.Layer], name: str) -> keras.Sequential:
+    """Return a stack of Keras' layers that trains faster and computes the same.
 
-    Neighbouring samples are taken as the channels of one: as many as the stride, which leaves a
-    stride of 1. Where that still makes few channels, several neighbouring outputs are computed
-    together, each with its own shifted copy of the kernel.
+    A convolution is computed together with the batch normalisation and the pooling after it, in
+    training, in single precision, with JAX on a CPU. The file and the copies of the network are
+    those of a plain `keras.Sequential`, and need nothing of this package.
 
     Parameters
     ----------
-    signal : array, shape (batch, length, channels)
-        Numbers of type float32, as everywhere in this module.
-    kernel : array, shape (size, channels, filters)
-        The filters; they stay within the signal.
-    stride : int
-        Samples from one output to the next.
-    multiple : int
-        The number of outputs is filled up to a multiple of this one.
+    stack : list of layers
+        A Conv1D followed by a BatchNormalization has ReLU, a bias and no padding, and pooling
+        windows do not overlap; all else is free.
+    name : str
+        Name of the network.
 
     Returns
     -------
-    array, shape (batch, n_outputs or a few more, filters)
-        ``n_outputs = (length - size) // stride + 1``; what comes after them means nothing.
+    keras.Sequential
+    """
+    network = keras.Sequential(stack, name=name)
+    if keras.backend.backend() == "jax":
+        network.call = MethodType(_call, network)
+    return network
+
+
+def return_freed_memory() -> None:
+    """Give back to the system what was kept, before work that needs other pieces of memory."""
+    if malloc_trim := getattr(_C_LIBRARY, "malloc_trim", None):
+        malloc_trim(0)
+
+
+def _keep_freed_memory() -> None:
+    """Keep freed memory for the next step, where that can be arranged: on GNU/Linux.
+
+    Large blocks usually go back to the system at once. JAX frees and asks for hundreds of megabytes
+    in every step of training, and up to a third of the step went into having them cleared anew.
+    What is kept falls to pieces with time, up to twice what is needed, unless it is returned now
+    and then. This must come before JAX starts its threads.
+    """
+    if mallopt := getattr(_C_LIBRARY, "mallopt", None):
+        for option, value in KEEP_FREED.items():
+            mallopt(option, value)
+
+
+def _keep_compiled() -> None:
+    """Let JAX keep what it compiles, which takes seconds: a network built again starts at once."""
+    folder = wanted_folder() / "compiled"  # JAX makes it, and warns of each file it cannot write
+    if jax.config.jax_compilation_cache_dir is not None or why_not_writable(folder):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # A disk that fills up later is no reason for a warning a network.
+    warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry")
+
+
+_keep_freed_memory()
+_keep_compiled()
+
+
+def _call(
+    network: keras.Sequential,
+    inputs: jax.Array,
+    training: bool | None = None,
+    mask: jax.Array | None = None,
+) -> jax.Array:
+    """Send a tensor through all layers of a network."""
+    if not training or network.compute_dtype != "float32" or jax.default_backend() != "cpu":
+        return keras.Sequential.call(network, inputs, training=training, mask=mask)
+    ahead = list(network.layers)
+    while ahead:
+        block = _block(ahead)
+        inputs = (_train_together if len(block) > 1 else _train)(inputs, *block)
+        del ahead[: len(block)]
+    return inputs
+
+
+def _block(ahead: list[layers.Layer]) -> list[layers.Layer]:
+    """Return the layers at the start of a list that are computed together, or the first one."""
+    kinds = [type(layer) for layer in ahead[:3]]
+    if kinds[:2] != [layers.Conv1D, layers.BatchNormalization] or not ahead[1].trainable:
+        return ahead[:1]
+    return ahead[: 3 if kinds[2:] == [layers.MaxPooling1D] else 2]
+
+
+def _train(inputs: jax.Array, layer: layers.Layer) -> jax.Array:
+    """Send a tensor through one layer, in a training step."""
+    distinguishes = "training" in inspect.signature(layer.call).parameters
+    return layer(inputs, training=True) if distinguishes else layer(inputs)
+
+
+def _train_together(
+    signal: jax.Array,
+    convolution: layers.Conv1D,
+    normalization: layers.BatchNormalization,
+    pooling: layers.MaxPooling1D | None = None,
+) -> jax.Array:
+    """Send a signal of shape (batch, length, channels) through a block, in a training step."""
+    weights = convolution.kernel, convolution.bias, normalization.gamma, normalization.beta
+    kernel, bias, gamma, beta = map(keras.ops.convert_to_tensor, weights)
+    _, length, _ = convolution.compute_output_shape(signal.shape)
+    (size,) = pooling.pool_size if pooling else (1,)
+    convolved = _convolve(signal, kernel, *convolution.strides, size)
+    outputs, mean, variance = _normalize_and_pool(
+        convolved, bias, gamma, beta, length, size, normalization.epsilon
+    )
+    momentum = normalization.momentum
+    statistics = (normalization.moving_mean, mean), (normalization.moving_variance, variance)
+    for moving, of_batch in statistics:
+        moving.assign(moving * momentum + of_batch * (1 - momentum))
+    return outputs
+
+
+def _convolve(signal: jax.Array, kernel: jax.Array, stride: int, multiple: int) -> jax.Array:
+    """Return (batch, n_outputs, filters), filled up to a multiple with what means nothing.
+
+    Neighbouring samples are taken as the channels of one: as many as the stride, which leaves a
+    stride of 1. Where that still makes few channels, several neighbouring outputs are computed
+    together, each with its own shifted copy of the kernel, of shape (size, channels, filters).
     """
     size, channels, filters = kernel.shape
     n_outputs = (signal.shape[1] - size) // stride + 1
@@ -56,7 +165,7 @@ def convolve(signal: jax.Array, kernel: jax.Array, stride: int, multiple: int = 
         jnp.pad(kernel, [(shift, taps * hop - size - shift), (0, 0), (0, 0)])
         for shift in range(0, hop, stride)
     ]
-    outputs = (_convolve_few if together > 1 else _convolve)(
+    outputs = (_convolve_few if together > 1 else _slide)(
         signal.reshape(-1, n_steps + taps - 1, hop * channels),
         jnp.concatenate(kernels, axis=-1).reshape(taps, hop * channels, -1),
     )
@@ -73,71 +182,23 @@ def _with_length(signal: jax.Array, length: int) -> jax.Array:
     return jnp.pad(signal, [(0, 0), (0, length - signal.shape[1]), (0, 0)])
 
 
-def _convolve(signal: jax.Array, kernel: jax.Array) -> jax.Array:
+def _slide(signal: jax.Array, kernel: jax.Array) -> jax.Array:
     layout = ("NWC", "WIO", "NWC")
     return lax.conv_general_dilated(signal, kernel, (1,), "VALID", dimension_numbers=layout)
 
 
-@jax.custom_vjp
-def _convolve_few(signal: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolve a signal of few channels: its kernel's gradient is a product of matrices here."""
-    return _convolve(signal, kernel)
-
-
-def _convolve_few_forward(signal: jax.Array, kernel: jax.Array) -> tuple:
-    return _convolve(signal, kernel), (signal, kernel)
-
-
 def _convolve_few_backward(kept: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return both gradients where channels are few: the kernel's is a product of matrices here."""
     signal, kernel = kept
     n_outputs = gradient.shape[1]
     frames = [signal[:, tap : tap + n_outputs] for tap in range(len(kernel))]
     each = jnp.einsum("btc,btf->bcf", jnp.concatenate(frames, axis=-1), gradient)
-    _, back_to_signal = jax.vjp(lambda signal: _convolve(signal, kernel), signal)
+    _, back_to_signal = jax.vjp(lambda signal: _slide(signal, kernel), signal)
     return (*back_to_signal(gradient), each.sum(axis=0).reshape(kernel.shape))
 
 
-_convolve_few.defvjp(_convolve_few_forward, _convolve_few_backward)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
-def normalize_and_pool(
-    signal: jax.Array,
-    bias: jax.Array,
-    gamma: jax.Array,
-    beta: jax.Array,
-    length: int,
-    pool_size: int,
-    epsilon: float,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Add a bias, rectify, normalise over the batch, and keep the largest number of each window.
-
-    Parameters
-    ----------
-    signal : array, shape (batch, a multiple of `pool_size`, channels)
-        What comes out of `convolve`.
-    bias, gamma, beta : array, shape (channels,)
-        The convolution's bias; the normalisation's factor and offset.
-    length : int
-        How much of the signal counts.
-    pool_size : int
-        Length of a window; 1 keeps everything.
-    epsilon : float
-        Added to the variance.
-
-    Returns
-    -------
-    array, shape (batch, length // pool_size, channels)
-        The largest normalised numbers.
-    array, array, each of shape (channels,)
-        Mean and variance of the rectified signal. No gradient passes through them.
-
-    Notes
-    -----
-    The variance is the mean square less the squared mean. That loses digits where the mean is many
-    times the standard deviation, which no rectified signal's is.
-    """
-    return _normalize_and_pool_forward(signal, bias, gamma, beta, length, pool_size, epsilon)[0]
+_convolve_few = jax.custom_vjp(_slide)
+_convolve_few.defvjp(lambda *given: (_slide(*given), given), _convolve_few_backward)
 
 
 def _normalize_and_pool_forward(
@@ -148,7 +209,14 @@ def _normalize_and_pool_forward(
     length: int,
     pool_size: int,
     epsilon: float,
-) -> tuple:
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    """Add a bias, rectify, normalise over the batch, and keep the largest number of each window.
+
+    Of the signal, the first `length` numbers count. Return what that makes, of shape (batch,
+    n_windows, channels), the batch's mean and variance, through which no gradient passes, and what
+    the way back needs. The variance is the mean square less the squared mean. That loses digits
+    where the mean is many times the standard deviation, which no rectified signal's is.
+    """
     n_windows, count = length // pool_size, len(signal) * length
     rectified = jax.nn.relu(_windows(signal, pool_size) + bias)
     rest = rectified[:, n_windows:].reshape(len(signal), -1, len(bias))
@@ -210,4 +278,7 @@ def _normalize_and_pool_backward(
     return of_signal, of_signal.sum((0, 1)), of_gamma, of_beta
 
 
-normalize_and_pool.defvjp(_normalize_and_pool_forward, _normalize_and_pool_backward)
+_normalize_and_pool = jax.custom_vjp(
+    lambda *given: _normalize_and_pool_forward(*given)[0], nondiff_argnums=(4, 5, 6)
+)
+_normalize_and_pool.defvjp(_normalize_and_pool_forward, _normalize_and_pool_backward)

@@ -330,11 +330,9 @@ def _describe(tracks: pd.DataFrame, parts: pd.Series) -> str:
 
 
 def _write(models: Models, folder: Path) -> None:
-    from .networks import with_keras_layers
-
     folder.mkdir()
     models.dense.save(folder / "dense.keras")
-    with_keras_layers(models.cnn).save(folder / "cnn.keras")
+    models.cnn.save(folder / "cnn.keras")
     np.savez(folder / "known.npz", known=models.known, distances=models.distances)
     about = {
         "genres": models.genres,

@@ -1,92 +1,40 @@
 """The two networks of the course, and how they are trained.
 
-Taught in notebooks/03_dense_network.ipynb and notebooks/05_cnn_1d.ipynb.
+Lessons: 03_dense_network and 05_cnn_1d.
 """
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 import pandas as pd
+from keras import layers
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from .cache import wanted_folder, why_not_writable
-from .memory import keep_freed_memory, return_freed_memory
-
-keep_freed_memory()  # before Keras is imported, because JAX starts threads
-
-import keras  # noqa: E402
-from keras import layers, ops  # noqa: E402
+from . import fast
 
 if TYPE_CHECKING:
     from .slices import SliceSet
 
+    Batches = keras.utils.PyDataset
+    Schedule = keras.optimizers.schedules.LearningRateSchedule
 
-def _keep_compiled() -> None:
-    """Let JAX keep what it compiles, which takes seconds: a network built again starts at once."""
-    if keras.backend.backend() != "jax":
-        return
-    import jax
-
-    if jax.config.jax_compilation_cache_dir is not None:  # the user has arranged it
-        return
-    folder = wanted_folder() / "compiled"  # JAX makes it, and warns of each file it cannot write
-    if not why_not_writable(folder):
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        # A disk that fills up later is no reason for a warning a network.
-        warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry")
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-_keep_compiled()
-
-
-class Convolution(NamedTuple):
-    """A convolution layer of a layout: how many filters, of how many samples, how far apart."""
-
-    filters: int
-    kernel: int
-    stride: int = 2
-
-
-class Pooling(NamedTuple):
-    """A pooling layer of a layout: how many samples become one."""
-
-    size: int
-
-
-Layout = tuple[Convolution | Pooling, ...]
-
-_LONG: Layout = (
-    Convolution(16, 64),
-    Pooling(8),
-    Convolution(32, 32),
-    Pooling(8),
-    Convolution(64, 16),
-    Convolution(128, 8),
-    Convolution(256, 4),
-    Pooling(4),
-)
-# The sizes in Abdoli, Cardinal and Koerich (2019), by the length of the input in samples.
+# The table of Abdoli, Cardinal and Koerich (2019), by the length of the input in samples: a
+# convolution has (filters, kernel, stride), a pooling layer its size.
+Layout = list[tuple[int, int, int] | int]
+_LONG: Layout = [(16, 64, 2), 8, (32, 32, 2), 8, (64, 16, 2), (128, 8, 2), (256, 4, 2), 4]
 LAYOUTS: dict[int, Layout] = {
     50999: _LONG,
     32000: _LONG,
     16000: _LONG[:6],
     8000: _LONG[:5],
-    1600: (
-        Convolution(16, 32),
-        Pooling(2),
-        Convolution(32, 16),
-        Pooling(2),
-        Convolution(64, 8),
-    ),
+    1600: [(16, 32, 2), 2, (32, 16, 2), 2, (64, 8, 2)],
 }
-GAMMATONE_LAYOUT: Layout = (Convolution(64, 512, 1), *_LONG[1:6])
+GAMMATONE_LAYOUT: Layout = [(64, 512, 1), *LAYOUTS[16000][1:]]
 
 
 def dense_network(
@@ -98,10 +46,9 @@ def dense_network(
 ) -> keras.Model:
     """Build a network of dense layers that tells genres from features.
 
-    The first layer, "scaler", brings every feature to mean 0 and variance 1. Show it the training
-    rows before training: ``network.get_layer("scaler").adapt(training_features)``. The inverse
-    hyperbolic sine after it leaves what is usual as it is and draws in outliers. Each hidden layer
-    is followed by batch normalisation and dropout.
+    The first layer, "scaler", brings every feature to mean 0 and variance 1, once it has seen the
+    training rows; the inverse hyperbolic sine after it leaves what is usual as it is and draws in
+    outliers. Each hidden layer is followed by batch normalisation and dropout.
 
     Parameters
     ----------
@@ -120,18 +67,15 @@ def dense_network(
         Compiled; takes (n, n_features), gives a probability per genre, of shape (n, n_genres), and
         learns from genres given as whole numbers.
 
-    Raises
-    ------
-    ValueError
-        If there are fewer than two genres.
+    Examples
+    --------
+    >>> network = gh.dense_network(57, 10)
+    >>> network.get_layer("scaler").adapt(training_features)
 
-    Notes
-    -----
-    Taught in notebooks/03_dense_network.ipynb.
+    Lesson: 03_dense_network.
     """
-    _check_genres(n_genres)
     features = keras.Input((n_features,), name="features")
-    x = ops.arcsinh(layers.Normalization(name="scaler")(features))
+    x = keras.ops.arcsinh(layers.Normalization(name="scaler")(features))
     for place, size in enumerate(units, start=1):
         x = layers.Dense(size, activation="relu", name=f"FC{place}")(x)
         # A small set has few batches: moving averages must follow quickly.
@@ -147,10 +91,8 @@ def abdoli_cnn(
     gammatone: bool = False,
     amplitude: float = 1.0,
     sample_rate: int = 22050,
-    train_gammatone: bool = False,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
-    plain: bool = False,
-) -> keras.Model:
+    learning_rate: float | Schedule = 5e-4,
+) -> keras.Sequential:
     """Build the network that tells genres from the waveform itself.
 
     Parameters
@@ -161,125 +103,115 @@ def abdoli_cnn(
     n_genres : int
         Genres that come out.
     gammatone : bool
-        Whether the first layer is a bank of gammatone filters, which resembles the ear.
+        Whether the first layer is a fixed bank of gammatone filters, which resembles the ear.
     amplitude : float
         Standard deviation of the training waveforms, as from `SliceSet.amplitude`. The network
         divides by it: batch normalisation learns slowly on small numbers.
     sample_rate : int
         Hz; places the gammatone filters, and matters to nothing else.
-    train_gammatone : bool
-        Whether training may change the gammatone filters.
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule
         Step size of the Adam optimiser.
-    plain : bool
-        Whether to leave everything to Keras, which computes the same, slower. A network saved so
-        loads where this package is not installed.
 
     Returns
     -------
-    keras.Model
+    keras.Sequential
         Compiled; takes (n, n_samples), gives a probability per genre, of shape (n, n_genres), and
         learns from genres given as whole numbers.
 
     Raises
     ------
     ValueError
-        If `n_samples` is too short for every layout, `amplitude` is not positive, or there are
-        fewer than two genres.
+        If `n_samples` is too short for every layout, or `amplitude` is not positive.
 
     Notes
     -----
-    Taught in notebooks/05_cnn_1d.ipynb. S. Abdoli, P. Cardinal and A. L. Koerich, "End-to-end
-    environmental sound classification using a 1D convolutional neural network", Expert Systems
-    with Applications 136, 2019 (arXiv 1904.08990). Here batch normalisation follows its inputs more
-    closely (momentum 0.9), and the optimiser and the loss are today's usual ones.
+    S. Abdoli, P. Cardinal and A. L. Koerich, "End-to-end environmental sound classification using a
+    1D convolutional neural network", Expert Systems with Applications 136, 2019 (arXiv 1904.08990).
+    Here batch normalisation follows its inputs more closely (momentum 0.9), and the optimiser and
+    the loss are today's usual ones.
+
+    Examples
+    --------
+    >>> network = gh.abdoli_cnn(44100, n_genres=10, amplitude=slices.amplitude(training))
+
+    Lesson: 05_cnn_1d.
     """
-    _check_genres(n_genres)
     if not amplitude > 0:
         raise ValueError(f"amplitude must be positive, not {amplitude}: silence cannot be scaled")
-    network = (keras.Sequential if plain else QuickSequential)(name="abdoli_cnn")
-    network.add(keras.Input((n_samples,), name="waveform"))
-    network.add(layers.Rescaling(1 / amplitude, name="scale"))
-    network.add(layers.Reshape((n_samples, 1), name="one_channel"))
-    for layer in _convolutional_part(choose_layout(n_samples, gammatone)):
-        network.add(layer)
-    network.add(layers.Flatten(name="flatten"))
+    stack = [
+        keras.Input((n_samples,), name="waveform"),
+        layers.Rescaling(1 / amplitude, name="scale"),
+        layers.Reshape((n_samples, 1), name="one_channel"),
+        *_convolutions(choose_layout(n_samples, gammatone)),
+        layers.Flatten(name="flatten"),
+    ]
     for place, size in enumerate((128, 64), start=1):
-        network.add(layers.Dense(size, activation="relu", name=f"FC{place}"))
-        network.add(layers.Dropout(0.25, name=f"dropout_FC{place}"))
-    network.add(layers.Dense(n_genres, activation="softmax", name="genre"))
+        stack.append(layers.Dense(size, activation="relu", name=f"FC{place}"))
+        stack.append(layers.Dropout(0.25, name=f"dropout_FC{place}"))
+    stack.append(layers.Dense(n_genres, activation="softmax", name="genre"))
+    network = fast.sequential(stack, name="abdoli_cnn")
     if gammatone:
-        _set_filters(network.get_layer("CL1"), sample_rate, train_gammatone)
+        _fix_filters(network.get_layer("CL1"), sample_rate)
     return _compiled(network, learning_rate)
 
 
-def with_keras_layers(network: keras.Model) -> keras.Model:
-    """Return a copy of a network, made of Keras' own layers only.
-
-    Saved, it loads wherever Keras is installed; the quicker stack of this package needs the
-    package, too. Both compute the same.
-
-    Parameters
-    ----------
-    network : keras.Model
-        As from `abdoli_cnn`.
-
-    Returns
-    -------
-    keras.Model
-        With the same weights, and compiled as `network` is.
-
-    Notes
-    -----
-    Taught in notebooks/05_cnn_1d.ipynb.
-    """
-    copy = keras.Sequential.from_config(network.get_config())
-    copy.set_weights(network.get_weights())
-    if network.compiled:
-        copy.compile_from_config(network.get_compile_config())
-        copy.optimizer.build(copy.trainable_variables)  # else loading it warns of those missing
-    return copy
-
-
 def choose_layout(n_samples: int, gammatone: bool = False) -> Layout:
-    """Return the paper's layout for the length nearest to `n_samples` that can be computed.
-
-    Raises
-    ------
-    ValueError
-        If `n_samples` is too short for every layout.
-    """
+    """Return the paper's layout for the length nearest to `n_samples` that it fits."""
     layouts = {16000: GAMMATONE_LAYOUT} if gammatone else LAYOUTS
     for length in sorted(layouts, key=lambda length: abs(length - n_samples)):
-        if layer_lengths(layouts[length], n_samples)[-1] >= 1:
+        if _fits(layouts[length], n_samples):
             return layouts[length]
-    shortest = min(_shortest_input(layout) for layout in layouts.values())
+    enough = (n for n in count(n_samples) if any(_fits(one, n) for one in layouts.values()))
     raise ValueError(
-        f"{n_samples} samples are too short for this network, which needs {shortest} or more: "
+        f"{n_samples} samples are too short for this network, which needs {next(enough)} or more: "
         "take longer slices, or a higher sample rate"
     )
 
 
-def layer_lengths(layout: Layout, n_samples: int) -> list[int]:
-    """Return how long the signal is after each layer of a layout; 0 where nothing is left."""
-    lengths = []
+def _fits(layout: Layout, n_samples: int) -> bool:
+    """Return whether anything is left of a signal after all layers of a layout."""
     for layer in layout:
-        if isinstance(layer, Convolution):
-            n_samples = max(0, (n_samples - layer.kernel) // layer.stride + 1)
+        if isinstance(layer, int):
+            n_samples //= layer
         else:
-            n_samples //= layer.size
-        lengths.append(n_samples)
-    return lengths
+            _, kernel, stride = layer
+            n_samples = (n_samples - kernel) // stride + 1
+    return n_samples >= 1
 
 
-def _shortest_input(layout: Layout) -> int:
-    length = 1
-    for layer in reversed(layout):
-        if isinstance(layer, Convolution):
-            length = (length - 1) * layer.stride + layer.kernel
+def _convolutions(layout: Layout) -> list[layers.Layer]:
+    """Return the layers of a layout, with batch normalisation after each convolution."""
+    stack, n_convolutions, n_poolings = [], 0, 0
+    for layer in layout:
+        if isinstance(layer, int):
+            n_poolings += 1
+            stack.append(layers.MaxPooling1D(layer, name=f"PL{n_poolings}"))
         else:
-            length *= layer.size
-    return length
+            n_convolutions += 1
+            name = f"CL{n_convolutions}"
+            stack.append(layers.Conv1D(*layer, activation="relu", name=name))
+            # Keras' momentum of 0.99 needs hundreds of steps to forget where the moving statistics
+            # began; a lesson trains for fewer, and would predict with wrong ones.
+            stack.append(layers.BatchNormalization(momentum=0.9, name=f"norm_{name}"))
+    return stack
+
+
+def _fix_filters(layer: layers.Conv1D, sample_rate: int) -> None:
+    """Fill a convolution with gammatone filters that training does not change."""
+    n_taps, _, n_filters = layer.kernel.shape
+    filters = gammatone_filters(sample_rate, n_filters, n_taps)
+    # Keras slides a kernel as it is; a filter's response runs backwards in time.
+    layer.set_weights([filters.T[::-1, None, :], np.zeros(n_filters)])
+    layer.trainable = False
+
+
+def _compiled(network: keras.Model, learning_rate: float | Schedule) -> keras.Model:
+    network.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return network
 
 
 def gammatone_filters(sample_rate: int, n_filters: int = 64, n_taps: int = 512) -> NDArray:
@@ -304,8 +236,10 @@ def gammatone_filters(sample_rate: int, n_filters: int = 64, n_taps: int = 512) 
 
     Notes
     -----
-    Taught in notebooks/05_cnn_1d.ipynb. Bandwidths and spacing after Glasberg and Moore (1990), in
+    Bandwidths and spacing after Glasberg and Moore (1990), in
     the form of M. Slaney, Apple Technical Report 35 (1993), as SciPy has them.
+
+    Lesson: 05_cnn_1d.
     """
     from scipy.signal import gammatone
 
@@ -322,8 +256,8 @@ def gammatone_filters(sample_rate: int, n_filters: int = 64, n_taps: int = 512) 
 
 def fit(
     network: keras.Model,
-    training: tuple[ArrayLike, ArrayLike] | keras.utils.PyDataset,
-    validation: tuple[ArrayLike, ArrayLike] | keras.utils.PyDataset,
+    training: tuple[ArrayLike, ArrayLike] | Batches,
+    validation: tuple[ArrayLike, ArrayLike] | Batches,
     epochs: int = 20,
     patience: int = 5,
     batch_size: int = 32,
@@ -353,32 +287,27 @@ def fit(
     DataFrame
         One row per epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
 
-    Raises
-    ------
-    ValueError
-        If inputs and genres do not match, or hold what a network cannot learn from.
+    Examples
+    --------
+    >>> history = gh.fit(network, (x, labels), (x_validation, labels_validation), epochs=200)
 
-    Notes
-    -----
-    Taught in notebooks/03_dense_network.ipynb and notebooks/05_cnn_1d.ipynb.
+    Lesson: 03_dense_network.
     """
+    fast.return_freed_memory()
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    training = _arrays_or_batches(training, "training", network)
-    validation = _arrays_or_batches(validation, "validation", network)
-    inputs, genres = training if isinstance(training, tuple) else (training, None)
+    inputs, genres = _arrays(training, network)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
     with tqdm(total=epochs, desc="train", unit="epoch", leave=False) as bar:
         history = network.fit(
             inputs,
             genres,
             batch_size=None if genres is None else batch_size,
-            validation_data=validation,
+            validation_data=_arrays(validation, network),
             epochs=epochs,
             callbacks=[stop, _progress(bar)],
             verbose=0,
         )
-    return_freed_memory()
     table = pd.DataFrame(history.history)[["loss", "accuracy", "val_loss", "val_accuracy"]]
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table
@@ -392,28 +321,19 @@ def _progress(bar: tqdm) -> keras.callbacks.Callback:
     return keras.callbacks.LambdaCallback(on_epoch_end=advance)
 
 
-def _arrays_or_batches(
-    data: tuple[ArrayLike, ArrayLike] | keras.utils.PyDataset, role: str, network: keras.Model
-) -> tuple[NDArray, NDArray] | keras.utils.PyDataset:
-    """Return arrays that a network can learn from, or say why these cannot be; batches as is."""
+def _arrays(
+    data: tuple[ArrayLike, ArrayLike] | Batches, network: keras.Model
+) -> tuple[NDArray | Batches, NDArray | None]:
+    """Return inputs and genres; batches, which hold both, instead of the inputs."""
     if isinstance(data, keras.utils.PyDataset):
-        return data
+        return data, None
     inputs, genres = np.asarray(data[0], dtype=np.float32), np.asarray(data[1])
-    if len(inputs) != len(genres) or len(inputs) == 0:
-        raise ValueError(f"{role}: {len(inputs)} rows of inputs but {len(genres)} genres")
-    if not np.issubdtype(genres.dtype, np.integer):
-        raise ValueError(
-            f"{role}: genres must be whole numbers, not {genres.dtype}: number them, for example "
-            "with pandas.Categorical(genres).codes"
-        )
     n_genres = network.output_shape[-1]
-    if genres.min() < 0 or genres.max() >= n_genres:
+    if not np.issubdtype(genres.dtype, np.integer) or not np.isin(genres, range(n_genres)).all():
         raise ValueError(
-            f"{role}: genres run from {genres.min()} to {genres.max()}, but the network has "
-            f"{n_genres} outputs, for 0 to {n_genres - 1}"
+            f"this network's genres are whole numbers from 0 to {n_genres - 1}, but here they are "
+            f"{np.unique(genres).tolist()}: number them, as with pandas.Categorical(genres).codes"
         )
-    if not np.isfinite(inputs).all():
-        raise ValueError(f"{role}: the inputs hold values that are not finite numbers")
     return inputs, genres
 
 
@@ -433,6 +353,7 @@ class SliceBatches(keras.utils.PyDataset):
         self._slices, self._positions, self._one_hot = slices, positions, one_hot
         self._batch_size = min(batch_size, len(positions))
         self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        fast.return_freed_memory()
         self._arrange()
 
     def __len__(self) -> int:
@@ -441,6 +362,8 @@ class SliceBatches(keras.utils.PyDataset):
 
     def __getitem__(self, place: int) -> tuple[NDArray[np.float32], NDArray]:
         """Return a batch: samples of shape (batch_size, n_samples), and labels."""
+        if place % 100 == 99:  # what is kept falls to pieces and grows, in a long epoch
+            fast.return_freed_memory()
         rows = self._order[place * self._batch_size :][: self._batch_size]
         labels = self._slices.labels(rows)
         if self._one_hot:
@@ -460,144 +383,3 @@ class SliceBatches(keras.utils.PyDataset):
             # compile the network a second time, which takes longer than to train on it.
             size = -(-len(mixed) // self._batch_size) * self._batch_size
             self._order = np.resize(mixed, size)
-
-
-def _on_cpu_with_jax() -> bool:
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() == "cpu"
-
-
-@keras.saving.register_keras_serializable(package="gtzan_helpers")
-class QuickSequential(keras.Sequential):
-    """A stack of Keras' layers that trains faster on JAX and a CPU, and computes the same.
-
-    A convolution is computed together with the batch normalisation and the pooling after it.
-    Other layers, backends and devices go Keras' own way, and so does predicting.
-    """
-
-    def call(
-        self,
-        inputs: keras.KerasTensor,
-        training: bool | None = None,
-        mask: keras.KerasTensor | None = None,
-    ) -> keras.KerasTensor:
-        """Send a tensor through all layers."""
-        quick = training and mask is None and self.compute_dtype == "float32" and _on_cpu_with_jax()
-        if not quick:
-            return super().call(inputs, training=training, mask=mask)
-        outputs, ahead = inputs, list(self.layers)
-        while ahead:
-            block = _block(ahead)
-            outputs = _train_together(outputs, *block) if block else _train(outputs, ahead[0])
-            del ahead[: len(block) or 1]
-        return outputs
-
-
-# The settings of layers that can be computed together; all others are free.
-TOGETHER = {
-    layers.Conv1D: {
-        "padding": "valid",
-        "data_format": "channels_last",
-        "dilation_rate": (1,),
-        "groups": 1,
-        "use_bias": True,
-        "activation": "relu",
-        "activity_regularizer": None,
-    },
-    layers.BatchNormalization: {"axis": -1, "center": True, "scale": True, "renorm": False},
-    layers.MaxPooling1D: {"padding": "valid", "data_format": "channels_last"},
-}
-
-
-def _block(ahead: list[layers.Layer]) -> list[layers.Layer]:
-    """Return a convolution, its normalisation and perhaps its pooling, if a list starts so."""
-    block = [layer for layer, kind in zip(ahead, TOGETHER, strict=False) if _is(layer, kind)]
-    if block[:2] != ahead[:2] or len(block) < 2 or not block[1].trainable:
-        return []
-    if len(block) == 3 and block[2].strides != block[2].pool_size:
-        block.pop()
-    return block
-
-
-def _is(layer: layers.Layer, kind: type[layers.Layer]) -> bool:
-    settings = layer.get_config()
-    return type(layer) is kind and all(
-        settings.get(name, value) == value for name, value in TOGETHER[kind].items()
-    )
-
-
-def _train(inputs: keras.KerasTensor, layer: layers.Layer) -> keras.KerasTensor:
-    """Send a tensor through one layer, in a training step."""
-    distinguishes = "training" in inspect.signature(layer.call).parameters
-    return layer(inputs, training=True) if distinguishes else layer(inputs)
-
-
-def _train_together(
-    signal: keras.KerasTensor,
-    convolution: layers.Conv1D,
-    normalization: layers.BatchNormalization,
-    pooling: layers.MaxPooling1D | None = None,
-) -> keras.KerasTensor:
-    """Send a tensor of shape (batch, length, channels) through a block, in a training step."""
-    from .fast import convolve, normalize_and_pool
-
-    kernel, bias, gamma, beta = map(
-        ops.convert_to_tensor,
-        (convolution.kernel, convolution.bias, normalization.gamma, normalization.beta),
-    )
-    _, length, _ = convolution.compute_output_shape(signal.shape)
-    (size,) = pooling.pool_size if pooling else (1,)
-    convolved = convolve(signal, kernel, *convolution.strides, multiple=size)
-    outputs, mean, variance = normalize_and_pool(
-        convolved, bias, gamma, beta, length, size, normalization.epsilon
-    )
-    momentum = normalization.momentum
-    for moving, batch in (
-        (normalization.moving_mean, mean),
-        (normalization.moving_variance, variance),
-    ):
-        moving.assign(moving * momentum + batch * (1 - momentum))
-    return outputs
-
-
-def _convolutional_part(layout: Layout) -> list[layers.Layer]:
-    part, n_convolutions, n_poolings = [], 0, 0
-    for layer in layout:
-        if isinstance(layer, Convolution):
-            n_convolutions += 1
-            name = f"CL{n_convolutions}"
-            part.append(layers.Conv1D(*layer, activation="relu", name=name))
-            # Keras' momentum of 0.99 needs hundreds of steps to forget where the moving statistics
-            # began; a lesson trains for fewer, and would predict with wrong ones.
-            part.append(layers.BatchNormalization(momentum=0.9, name=f"norm_{name}"))
-        else:
-            n_poolings += 1
-            part.append(layers.MaxPooling1D(layer.size, name=f"PL{n_poolings}"))
-    return part
-
-
-def _set_filters(layer: layers.Conv1D, sample_rate: int, trainable: bool) -> None:
-    n_taps, _, n_filters = layer.kernel.shape
-    filters = gammatone_filters(sample_rate, n_filters, n_taps)
-    # Keras slides a kernel as it is; a filter's response runs backwards in time.
-    layer.set_weights([filters.T[::-1, None, :], np.zeros(n_filters)])
-    layer.trainable = trainable
-
-
-def _check_genres(n_genres: int) -> None:
-    if n_genres < 2:
-        raise ValueError(f"a network tells two genres or more apart, but n_genres is {n_genres}")
-
-
-def _compiled(
-    network: keras.Model, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
-) -> keras.Model:
-    network.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return network

@@ -32,12 +32,11 @@ MOST_LINES = {
     "copies": 130,
     "predict": 182,
     "lists": 192,
-    "memory": 19,
     "mp3": 161,
-    "networks": 336,
+    "networks": 195,
     "outputs": 57,
     "plots": 328,
-    "fast": 109,
+    "fast": 169,
     "slices": 152,
     "models": 258,
     "splits": 282,
@@ -48,7 +47,6 @@ MOST_LINES = {
 LATE = {
     "cli": {"audio", "outputs"},
     "classroom": {"cache", "plots"},
-    "networks": {"fast"},
     "slices": {"networks"},
     "models": {"networks"},
 }
