@@ -40,7 +40,7 @@ def table(tracks: pd.DataFrame) -> pd.DataFrame:
             batches[place]
             most = max(most, psutil.Process().memory_info().rss)
         reading = time.perf_counter() - started
-    training, _ = training_time(False, slices.n_samples, BATCH_SIZE, N_TRAINED)
+    training, _ = training_time("ours", "", slices.n_samples, BATCH_SIZE, N_TRAINED)
     copies = n_slices * slices.n_samples * 4 / MEGABYTE
     rows = [
         ("every slice copied, float32", np.nan, np.nan, copies),

@@ -173,11 +173,7 @@ def fault_filtered(
     names = tracks["track_id"].astype(str)
     listed = names.str.extract(r"^(?:.*/)?([^/]+\.\d{5})(?:\.\d+)?$")[0].str.lower().fillna(names)
     parts = listed.map(published).fillna("").astype(str).rename("part")
-    if empty := [part for part in PARTS if not (parts == part).any()]:
-        raise CourseError(
-            "the fault-filtered lists put no track of this table into "
-            f'{", ".join(empty)}: divide by="artist"'
-        )
+    _refuse_empty_parts(parts, "the fault-filtered lists")
     if absent := sorted(set(published) - set(listed)):
         warnings.warn(
             f"{len(absent)} of the {len(published)} tracks that the fault-filtered lists name are "
@@ -185,7 +181,17 @@ def fault_filtered(
             "with published ones",
             stacklevel=2,
         )
-    return _without_shared_artists(tracks, parts) if repaired else parts
+    if repaired:
+        parts = _without_shared_artists(tracks, parts)
+        _refuse_empty_parts(parts, "without shared artists, the fault-filtered lists")
+    return parts
+
+
+def _refuse_empty_parts(parts: pd.Series, lists: str) -> None:
+    if empty := [part for part in PARTS if not (parts == part).any()]:
+        raise CourseError(
+            f'{lists} put no track of this table into {", ".join(empty)}: divide by="artist"'
+        )
 
 
 @lru_cache

@@ -10,8 +10,7 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests, and the lessons' kernels, away from the user's cache and data, and quiet."""
-    os.environ["TQDM_DISABLE"] = "1"
+    """Keep the tests, and the lessons' kernels, away from the cache and data of the user."""
     for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
         os.environ.pop(name, None)
     if not hasattr(config, "workerinput"):  # parallel workers share what the first process made
