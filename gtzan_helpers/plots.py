@@ -483,8 +483,6 @@ def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> NDArray:
     Examples
     --------
     >>> axes = gh.plots.song(gh.classify_song("song.mp3", models).probabilities)
-
-    Lesson: 06_compare_and_use.
     """
     size, texts = (8, 2.4 * len(tables)), []
     figure, axes = plt.subplots(len(tables), figsize=size, sharex=True, layout="constrained")
