@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-N_RESAMPLES = 2000
-
 
 class Score(NamedTuple):
     """An accuracy, its 95 % interval, and the accuracy of always naming the commonest genre."""
@@ -21,10 +19,7 @@ class Score(NamedTuple):
     majority: float
 
     def __repr__(self) -> str:
-        return (
-            f"accuracy {self.accuracy:.2f}  [{self.low:.2f}, {self.high:.2f}]  "
-            f"majority {self.majority:.2f}"
-        )
+        return "accuracy {:.2f}  [{:.2f}, {:.2f}]  majority {:.2f}".format(*self)
 
 
 class Difference(NamedTuple):
@@ -36,20 +31,17 @@ class Difference(NamedTuple):
     p_value: float
 
     def __repr__(self) -> str:
-        return (
-            f"difference {self.difference:+.2f}  [{self.low:+.2f}, {self.high:+.2f}]  "
-            f"p = {self.p_value:.3f}"
-        )
+        return "difference {:+.2f}  [{:+.2f}, {:+.2f}]  p = {:.3f}".format(*self)
 
 
 def accuracy_interval(
-    truth: ArrayLike, predicted: ArrayLike, groups: ArrayLike | None = None, seed: int = 0
+    truth: ArrayLike, predicted: ArrayLike, groups: ArrayLike | None = None
 ) -> Score:
     """Measure accuracy, and how far chance in the choice of test material may have moved it.
 
-    Percentile bootstrap over groups (Efron 1979) with 2000 resamples. If nothing or everything is
-    right, its ends fall together: with n groups, a true rate as far off as about 3/n could still
-    give that.
+    Percentile bootstrap over groups (Efron 1979) with 2000 resamples, each time the same ones. If
+    nothing or everything is right, the interval's ends fall together: with n groups, a true rate
+    as far off as about 3/n could still give that.
 
     Parameters
     ----------
@@ -58,8 +50,6 @@ def accuracy_interval(
     groups : array-like, shape (n_rows,), optional
         What was drawn together: the track of each slice, or the artist of each track. Rows of one
         group are not independent, so whole groups are resampled. By default each row is a group.
-    seed : int
-        The same seed gives the same interval.
 
     Returns
     -------
@@ -73,19 +63,15 @@ def accuracy_interval(
 
     Lesson: 03_dense_network.
     """
-    truth, predicted = _columns(truth, predicted)
+    truth, predicted = np.stack([truth, predicted])
     right = truth == predicted
-    low, high, _ = _bootstrap(right, groups, seed)
+    (low, high), _ = _bootstrap(right, groups)
     majority = np.unique(truth, return_counts=True)[1].max() / len(truth)
-    return Score(float(right.mean()), low, high, float(majority))
+    return Score(right.mean(), low, high, majority)
 
 
 def paired_difference(
-    truth: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    truth: ArrayLike, first: ArrayLike, second: ArrayLike, groups: ArrayLike | None = None
 ) -> Difference:
     """Compare two sets of predictions for the same rows.
 
@@ -96,7 +82,7 @@ def paired_difference(
     ----------
     truth, first, second : array-like, shape (n_rows,)
         Genres, and what two classifiers said.
-    groups, seed
+    groups : array-like, shape (n_rows,), optional
         As for `accuracy_interval`.
 
     Returns
@@ -112,13 +98,13 @@ def paired_difference(
 
     Lesson: 06_compare_and_use.
     """
-    truth, first, second = _columns(truth, first, second)
+    truth, first, second = np.stack([truth, first, second])
     gain = (first == truth).astype(int) - (second == truth)
-    low, high, resampled = _bootstrap(gain, groups, seed)
+    interval, resampled = _bootstrap(gain, groups)
     # One is added because the observed sample counts as a resample: a p-value is never zero.
     far_side = 1 + min((resampled <= 0).sum(), (resampled >= 0).sum())
-    p_value = min(1.0, 2 * far_side / (N_RESAMPLES + 1))
-    return Difference(float(gain.mean()), low, high, p_value)
+    p_value = min(1.0, 2 * far_side / (len(resampled) + 1))
+    return Difference(gain.mean(), *interval, p_value)
 
 
 def genre_report(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
@@ -145,13 +131,11 @@ def genre_report(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    truth, predicted = _columns(truth, predicted)
+    truth, predicted = np.stack([truth, predicted])
     genres = np.union1d(truth, predicted)
     columns = precision_recall_fscore_support(truth, predicted, labels=genres, zero_division=0)
-    names = ("precision", "recall", "f1", "support")
-    return pd.DataFrame(
-        dict(zip(names, columns, strict=True)), index=pd.Index(genres, name="genre")
-    )
+    named = zip(("precision", "recall", "f1", "support"), columns, strict=True)
+    return pd.DataFrame(dict(named), pd.Index(genres, name="genre"))
 
 
 def commonest_confusions(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
@@ -175,7 +159,7 @@ def commonest_confusions(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame
 
     Lesson: 03_dense_network.
     """
-    truth, predicted = _columns(truth, predicted)
+    truth, predicted = np.stack([truth, predicted])
     rows = pd.DataFrame({"genre": truth, "taken_for": predicted})
     table = rows.groupby(["genre", "taken_for"]).size().rename("times").reset_index()
     table["share"] = table["times"] / table.groupby("genre")["times"].transform("sum")
@@ -232,10 +216,8 @@ def vote(
     if genres is not None:
         table = table.set_axis(list(genres), axis=1)
     if not np.isfinite(table.to_numpy()).all():
-        raise ValueError(
-            "probabilities hold values that are not numbers: the network has diverged; "
-            "train it again with a lower learning rate"
-        )
+        advice = "the network has diverged; train it again with a lower learning rate"
+        raise ValueError(f"probabilities hold values that are not numbers: {advice}")
     mean = table.groupby(level="track_id", sort=False).mean()
     if rule == "mean":
         return mean
@@ -246,18 +228,9 @@ def vote(
     return (shares + 1e-6 * mean) / (1 + 1e-6)
 
 
-def _columns(*columns: ArrayLike) -> list[NDArray]:
-    """Return the inputs as arrays of one length, which is not zero."""
-    arrays = [np.asarray(column) for column in columns]
-    shapes = {array.shape for array in arrays}
-    if len(shapes) > 1 or arrays[0].ndim != 1 or len(arrays[0]) == 0:
-        raise ValueError(f"truth and predictions must be of one length, not of shapes {shapes}")
-    return arrays
-
-
 def _bootstrap(
-    values: NDArray, groups: ArrayLike | None, seed: int
-) -> tuple[float, float, NDArray[np.float64]]:
+    values: NDArray, groups: ArrayLike | None
+) -> tuple[tuple[float, float], NDArray[np.float64]]:
     """Resample groups of rows; return the interval of the rows' mean value, and all the means."""
     from scipy.stats import bootstrap
 
@@ -268,11 +241,10 @@ def _bootstrap(
     result = bootstrap(
         (sums["sum"], sums["size"]),
         lambda totals, sizes, axis: totals.sum(axis) / sizes.sum(axis),
-        n_resamples=N_RESAMPLES,
+        n_resamples=2000,
         batch=100,  # at once, so that 30 000 slices fit into memory
         paired=True,
         method="percentile",
-        rng=seed,
+        rng=0,
     )
-    low, high = result.confidence_interval
-    return float(low), float(high), result.bootstrap_distribution
+    return result.confidence_interval, result.bootstrap_distribution

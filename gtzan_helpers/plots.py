@@ -22,6 +22,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
+from numpy.typing import NDArray
 
 from .evaluation import Score, commonest_confusions
 
@@ -70,19 +71,17 @@ def use_style() -> None:
 
     Outside IPython only the style is set.
     """
+    from IPython import get_ipython
+
     known = {font.name for font in fontManager.ttflist}
     families = ["sans-serif", *(name for name in _FONTS if name in known)]
     plt.rcParams.update(_STYLE | {"font.family": families})
-    try:
-        from IPython import get_ipython
-    except ModuleNotFoundError:
-        return
     if shell := get_ipython():
         # A MIME bundle comes before the PNG formatter, which the inline backend replaces.
         shell.display_formatter.mimebundle_formatter.for_type(Figure, _with_alt_text)
 
 
-def alt_text(ax: Axes | Sequence[Axes] | np.ndarray, text: str) -> Axes | Sequence[Axes]:
+def alt_text(ax: Axes | Sequence[Axes] | NDArray, text: str) -> Axes | Sequence[Axes]:
     """Say what a figure shows, for those who cannot see it.
 
     What is written in the figure is taken as it stands: names with $ or _ are no formulas.
@@ -132,6 +131,11 @@ def genre_colors(genres: Sequence[str]) -> dict[str, str]:
     -------
     dict of genre to a hexadecimal colour
 
+    Examples
+    --------
+    >>> gh.plots.genre_colors(["jazz", "rock"])
+    {'jazz': '#882255', 'rock': '#999933'}
+
     Lesson: 02_extract_features.
     """
     colors = {g: _GTZAN_COLORS[g] for g in genres if g in _GTZAN_COLORS}
@@ -141,7 +145,7 @@ def genre_colors(genres: Sequence[str]) -> dict[str, str]:
 
 
 def waveform(
-    samples: np.ndarray,
+    samples: NDArray,
     sample_rate: int = 22050,
     *,
     start: float = 0.0,
@@ -153,6 +157,7 @@ def waveform(
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
+        Mono waveform.
     sample_rate : int
         Hz.
     start : float
@@ -164,6 +169,10 @@ def waveform(
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> ax = gh.plots.waveform(gh.read_audio(track.path), title=track.genre)
 
     Lesson: 01_explore_the_data.
     """
@@ -178,30 +187,28 @@ def waveform(
 
 
 def spectrum(
-    samples: np.ndarray,
-    sample_rate: int = 22050,
-    *,
-    title: str = "Spectrum",
-    label: str | None = None,
-    color: str | None = None,
-    ax: Axes | None = None,
+    samples: NDArray, sample_rate: int = 22050, *, ax: Axes | None = None, **line: object
 ) -> Axes:
     """Draw how much of each frequency a recording holds, on average (Welch's method).
 
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
+        Mono waveform.
     sample_rate : int
         Hz.
-    title, label : str
-        Title of the figure; name of this line in the legend.
-    color : str, optional
     ax : Axes, optional
         Axes that hold one spectrum already can take another.
+    **line
+        What Matplotlib's `plot` takes, such as a label for the legend and a color.
 
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> ax = gh.plots.spectrum(gh.read_audio(track.path), label=track.genre)
 
     Lesson: 04_slice_waveforms.
     """
@@ -210,16 +217,15 @@ def spectrum(
     ax = ax or plt.subplots()[1]
     # A tenth of a second at any rate, so that spectra of different rates can be compared.
     frequencies, power = welch(samples, sample_rate, nperseg=min(sample_rate // 10, len(samples)))
-    ax.plot(frequencies, 10 * np.log10(power + 1e-12), label=label, color=color)
-    ax.set(title=title, xlabel="frequency (Hz)", ylabel="power (dB)")
-    if label:
+    ax.plot(frequencies, 10 * np.log10(power + 1e-12), **line)
+    ax.set(title="Spectrum", xlabel="frequency (Hz)", ylabel="power (dB)")
+    if "label" in line:
         ax.legend()
-    text = f"{title}: power in decibels against frequency up to {frequencies[-1]:.0f} Hz."
-    return alt_text(ax, text)
+    return alt_text(ax, f"Spectrum: power in decibels up to {frequencies[-1]:.0f} Hz.")
 
 
 def spectrogram(
-    samples: np.ndarray,
+    samples: NDArray,
     sample_rate: int = 22050,
     *,
     mel: bool = False,
@@ -231,6 +237,7 @@ def spectrogram(
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
+        Mono waveform.
     sample_rate : int
         Hz.
     mel : bool
@@ -242,9 +249,12 @@ def spectrogram(
     -------
     Axes
 
+    Examples
+    --------
+    >>> ax = gh.plots.spectrogram(gh.read_audio(track.path), mel=True)
+
     Lesson: 02_extract_features.
     """
-    import librosa
     import librosa.display
 
     ax = ax or plt.subplots()[1]
@@ -252,10 +262,8 @@ def spectrogram(
         power, scale = librosa.feature.melspectrogram(y=samples, sr=sample_rate), "mel"
     else:
         power, scale = np.abs(librosa.stft(samples)) ** 2, "log"
-    decibels = librosa.power_to_db(power, ref=np.max)
-    image = librosa.display.specshow(
-        decibels, sr=sample_rate, x_axis="time", y_axis=scale, vmin=-80, vmax=0, ax=ax
-    )
+    decibels, look = librosa.power_to_db(power, ref=np.max), {"vmin": -80, "vmax": 0, "ax": ax}
+    image = librosa.display.specshow(decibels, sr=sample_rate, x_axis="time", y_axis=scale, **look)
     ax.set(title=title, xlabel="time (s)", ylabel="frequency (Hz)")
     ax.figure.colorbar(image, ax=ax, format="%+d dB", pad=0.01)
     named = "mel-scaled" if mel else "logarithmic"
@@ -263,7 +271,9 @@ def spectrogram(
     return alt_text(ax, text)
 
 
-def tracks_by_artist(tracks: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
+def tracks_by_artist(
+    tracks: pd.DataFrame, *, title: str = "Tracks per genre, one piece an artist"
+) -> Axes:
     """Draw one bar a genre, each artist one piece of it, those with most tracks first.
 
     Parameters
@@ -271,16 +281,19 @@ def tracks_by_artist(tracks: pd.DataFrame, *, title: str = "", ax: Axes | None =
     tracks : DataFrame with columns genre, artist
         An artist of "" is unknown, and drawn pale.
     title : str
-    ax : Axes, optional
 
     Returns
     -------
     Axes
 
+    Examples
+    --------
+    >>> ax = gh.plots.tracks_by_artist(gh.load_tracks())
+
     Lesson: 01_explore_the_data.
     """
     genres = sorted(tracks["genre"].unique())
-    ax = ax or plt.subplots(figsize=(8, 0.35 * len(genres) + 1.2))[1]
+    ax = plt.subplots(figsize=(8, 0.35 * len(genres) + 1.2))[1]
     colors, parts = genre_colors(genres), []
     for row, genre in enumerate(genres):
         counts = tracks.loc[tracks["genre"] == genre, "artist"].value_counts()
@@ -289,15 +302,13 @@ def tracks_by_artist(tracks: pd.DataFrame, *, title: str = "", ax: Axes | None =
         ax.barh(row, known, left=known.cumsum() - known, color=colors[genre], **look)
         ax.barh(row, counts.sum() - known.sum(), left=known.sum(), color="#DDDDDD", **look)
         parts.append(f"{genre} {counts.sum()} tracks of {len(known)} known artists")
-    ax.set(title=title or "Tracks per genre, one piece an artist", xlabel="tracks")
+    ax.set(title=title, xlabel="tracks")
     ax.set_yticks(range(len(genres)), map(_printable, genres))
     ax.invert_yaxis()
     return alt_text(ax, f"Bars of tracks per genre, cut into artists: {'; '.join(parts)}.")
 
 
-def scores(
-    results: Mapping[str, Score], *, title: str = "Accuracy", ax: Axes | None = None
-) -> Axes:
+def scores(results: Mapping[str, Score], *, title: str = "Accuracy") -> Axes:
     """Draw accuracies with their intervals, one line each, beside the majority baseline.
 
     Parameters
@@ -306,16 +317,20 @@ def scores(
         Drawn from top to bottom in the order given.
     title : str
         States what the scores show.
-    ax : Axes, optional
 
     Returns
     -------
     Axes
 
+    Examples
+    --------
+    >>> results = {"CNN": gh.accuracy_interval(truth, predicted)}
+    >>> ax = gh.plots.scores(results)
+
     Lesson: 03_dense_network.
     """
     table, majority = pd.DataFrame(results.values()), list(results.values())[-1].majority
-    ax = ax or plt.subplots(figsize=(8, 0.5 * len(table) + 1.4))[1]
+    ax = plt.subplots(figsize=(8, 0.5 * len(table) + 1.4))[1]
     ax.hlines(table.index, table["low"], table["high"], INK, linewidth=3, alpha=0.35)
     ax.plot(table["accuracy"], table.index, "o", color=INK, markersize=8)
     for row, accuracy in table["accuracy"].items():
@@ -338,7 +353,6 @@ def confusion(
     genres: Sequence[str],
     *,
     title: str = "Confusion matrix",
-    ax: Axes | None = None,
 ) -> Axes:
     """Draw how often each genre was taken for each other: true genres in rows, counts in cells.
 
@@ -348,11 +362,14 @@ def confusion(
     genres : sequence of str
         Order of rows and columns.
     title : str
-    ax : Axes, optional
 
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> ax = gh.plots.confusion(["jazz", "rock"], ["rock", "rock"], ["jazz", "rock"])
 
     Lesson: 03_dense_network.
     """
@@ -360,15 +377,10 @@ def confusion(
 
     if unknown := sorted({*truth, *predicted} - set(genres)):
         raise ValueError(f"{', '.join(unknown)}: not among the genres {', '.join(genres)}")
-    ax = ax or plt.subplots(figsize=(6.2, 5.2))[1]
+    ax = plt.subplots(figsize=(6.2, 5.2))[1]
+    look = {"display_labels": list(map(_printable, genres)), "cmap": "Blues", "colorbar": False}
     display = ConfusionMatrixDisplay.from_predictions(
-        truth,
-        predicted,
-        labels=genres,
-        display_labels=[_printable(genre) for genre in genres],
-        cmap="Blues",
-        colorbar=False,
-        ax=ax,
+        truth, predicted, labels=genres, ax=ax, **look
     )
     for count in display.text_.flat:
         count.set_visible(count.get_text() != "0")
@@ -383,7 +395,7 @@ def confusion(
     return alt_text(ax, f"{title}: {right} of {len(truth)} on the diagonal. {listed}")
 
 
-def history(table: pd.DataFrame, *, title: str = "Training") -> np.ndarray:
+def history(table: pd.DataFrame, *, title: str = "Training") -> NDArray:
     """Draw loss and accuracy over the epochs, training beside validation.
 
     Parameters
@@ -396,6 +408,10 @@ def history(table: pd.DataFrame, *, title: str = "Training") -> np.ndarray:
     -------
     ndarray of two Axes
 
+    Examples
+    --------
+    >>> axes = gh.plots.history(gh.fit(network, training, validation))
+
     Lesson: 03_dense_network.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
@@ -406,12 +422,9 @@ def history(table: pd.DataFrame, *, title: str = "Training") -> np.ndarray:
     axes[1].set_ylim(0, 1.02)
     axes[0].legend()
     figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
-    last = table.iloc[-1]
-    return alt_text(
-        axes,
-        f"{title}: loss and accuracy over {len(table)} epochs; at the end training "
-        f"accuracy {last['accuracy']:.2f}, validation accuracy {last['val_accuracy']:.2f}.",
-    )
+    text = f"{title}: loss and accuracy over {len(table)} epochs; at the end training accuracy "
+    accuracy, validation = table[["accuracy", "val_accuracy"]].iloc[-1]
+    return alt_text(axes, f"{text}{accuracy:.2f}, validation accuracy {validation:.2f}.")
 
 
 def probabilities(
@@ -432,6 +445,10 @@ def probabilities(
     -------
     Axes
 
+    Examples
+    --------
+    >>> ax = gh.plots.probabilities(gh.classify_song("song.mp3", models).probabilities["1-D CNN"])
+
     Lesson: 06_compare_and_use.
     """
     ax = ax or plt.subplots(figsize=(8, 2.8))[1]
@@ -449,7 +466,7 @@ def probabilities(
     return alt_text(ax, f"{title}: mean probability over the song {listed}.")
 
 
-def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> list[Axes]:
+def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> NDArray:
     """Draw what several networks make of a song, one under the other, over the same time.
 
     Parameters
@@ -461,18 +478,19 @@ def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> list[Axes]:
 
     Returns
     -------
-    list of Axes
+    ndarray of Axes, one for each network
 
-    Lesson: 06_compare_and_use.
+    Examples
+    --------
+    >>> axes = gh.plots.song(gh.classify_song("song.mp3", models).probabilities)
     """
-    size = (8, 2.4 * len(tables))
+    size, texts = (8, 2.4 * len(tables)), []
     figure, axes = plt.subplots(len(tables), figsize=size, sharex=True, layout="constrained")
-    axes, texts = list(np.ravel(axes)), []
-    for ax, (name, table) in zip(axes, tables.items(), strict=True):
+    for ax, (name, table) in zip(np.ravel(axes), tables.items(), strict=True):
         probabilities(table, title=f"{name}: {table.mean().idxmax()}", ax=ax).label_outer()
         texts.append(alt_text_of(figure))
     figure.suptitle(title, x=0.02, ha="left")
-    return alt_text(axes, f"{title}: {' '.join(texts)}")
+    return alt_text(np.ravel(axes), f"{title}: {' '.join(texts)}")
 
 
 def png(figure: Figure) -> bytes:
@@ -499,7 +517,7 @@ def _printable(name: str) -> str:
     return str(name).encode("utf-8", "replace").decode("utf-8")
 
 
-def _darkened(color: str) -> np.ndarray:
+def _darkened(color: str) -> NDArray:
     """Darken a pale colour until it reads as a line on white."""
     rgb = np.array(to_rgb(color))
     return rgb * min(1.0, 0.6 / max(rgb @ (0.299, 0.587, 0.114), 1e-6))

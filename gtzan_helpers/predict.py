@@ -8,27 +8,15 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from . import plots
-from .audio import (
-    AUDIO_SUFFIXES,
-    MISSING_SECONDS_ALLOWED,
-    PLAYER_SECONDS,
-    AudioError,
-    display_name,
-    player,
-    read_audio,
-    read_header,
-)
+from . import audio, plots
 from .features import FEATURE_NAMES, track_features
 from .models import CNN, DENSE, SAMPLE_RATE, SLICE_SECONDS, Models, nearest_distances
 from .slices import cut
@@ -36,6 +24,8 @@ from .slices import cut
 if TYPE_CHECKING:
     import ipywidgets
 
+# From one slice of the CNN to the next.
+HOP_SECONDS = 1.0
 # A song is read in pieces of this length, so that a long one needs no more memory.
 PIECE_SECONDS = 60.0
 # Features take a third of a second a window: of a song of hours, not all is measured.
@@ -74,7 +64,7 @@ class Prediction:
     @property
     def name(self) -> str:
         """The song's file name, as it can be shown."""
-        return display_name(self.path.name)
+        return audio.display_name(self.path.name)
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -107,28 +97,26 @@ class Prediction:
     def _repr_html_(self) -> str:
         png, words = self.picture()
         source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-        start = max(0.0, (self.seconds - PLAYER_SECONDS) / 2)
-        excerpt = read_audio(self.path, SAMPLE_RATE, start, PLAYER_SECONDS)
+        start = max(0.0, (self.seconds - audio.PLAYER_SECONDS) / 2)
+        excerpt = audio.read_audio(self.path, SAMPLE_RATE, start, audio.PLAYER_SECONDS)
         label = f"{self.name}, from {start:.0f} s" if start else self.name
         figure = f'<img alt="{html.escape(words)}" style="max-width: 100%" src="{source}">'
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.verdicts())
-        return figure + player(excerpt, SAMPLE_RATE, label).data + lines
+        return figure + audio.player(excerpt, SAMPLE_RATE, label).data + lines
 
 
-def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) -> Prediction:
+def classify_song(path: str | Path, models: Models) -> Prediction:
     """Ask both networks for the genre of a song, from its beginning to its end.
 
-    The CNN gets slices of 2 seconds; the dense network the features of windows as long as the
-    tracks it learned from (of the whole song, if that is shorter), each overlapping the next by
-    half, or, in songs of hours, 100 of them evenly placed. The song is read piece by piece.
+    The CNN gets slices of 2 seconds, one each second; the dense network the features of windows as
+    long as the tracks it learned from (of the whole song, if that is shorter), each overlapping the
+    next by half, or, in songs of hours, 100 of them evenly placed. The song is read piece by piece.
 
     Parameters
     ----------
     path : str or path
         Any file that `read_audio` reads, of at least 2 seconds.
     models : Models
-    hop_seconds : float
-        Step from one slice of the CNN to the next, in seconds.
 
     Returns
     -------
@@ -145,29 +133,14 @@ def classify_song(path: str | Path, models: Models, hop_seconds: float = 1.0) ->
 
     Lesson: 06_compare_and_use.
     """
-    seconds = read_header(path, exact=True)[0]
-
-    def ask_cnn(slices: NDArray[np.float32]) -> NDArray[np.float32]:
-        return models.cnn.predict(slices, batch_size=64, verbose=0)
-
-    def measure(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        measured = [track_features(samples, SAMPLE_RATE) for samples in windows]
-        return pd.DataFrame(measured)[FEATURE_NAMES].to_numpy(np.float32)
-
-    of_slices = _each_slice(path, seconds, SLICE_SECONDS, hop_seconds, ask_cnn)
-    # A file may hold a little less than its header says, as read_audio allows.
-    window = min(models.track_seconds, max(SLICE_SECONDS, seconds - MISSING_SECONDS_ALLOWED))
-    window_hop = max(window / 2, seconds / MOST_WINDOWS)
-    features = _each_slice(path, seconds, window, window_hop, measure)
-    of_windows = models.dense.predict(features.to_numpy(), verbose=0)
-    probabilities = {
-        DENSE: pd.DataFrame(of_windows, features.index, models.genres),
-        CNN: of_slices.set_axis(models.genres, axis="columns"),
-    }
-    distances = nearest_distances(models.dense, models.known, features.to_numpy())
-    distance = float(np.median(distances))
+    path, seconds = Path(path), audio.read_header(path, exact=True)[0]
+    of_slices = _ask_cnn(path, seconds, models)
+    table = _features_of_windows(path, seconds, models.track_seconds)
+    features = table.to_numpy(np.float32)
+    of_windows = pd.DataFrame(models.dense.predict(features, verbose=0), table.index, models.genres)
+    distance = float(np.median(nearest_distances(models.dense, models.known, features)))
     strangeness = float(np.mean(models.distances < distance))
-    return Prediction(Path(path), seconds, probabilities, distance, strangeness)
+    return Prediction(path, seconds, {DENSE: of_windows, CNN: of_slices}, distance, strangeness)
 
 
 def choose_song(models: Models) -> ipywidgets.Widget:
@@ -192,8 +165,8 @@ def choose_song(models: Models) -> ipywidgets.Widget:
     from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
 
-    accepted = ",".join(["audio/*", *sorted(AUDIO_SUFFIXES)])
-    button = FileUpload(accept=accepted, multiple=False, description="Choose a song")
+    accepted = ",".join(["audio/*", *sorted(audio.AUDIO_SUFFIXES)])
+    button = FileUpload(accept=accepted, description="Choose a song")
     shown = Output()
 
     def show(change: dict[str, object]) -> None:
@@ -201,42 +174,46 @@ def choose_song(models: Models) -> ipywidgets.Widget:
         with shown, tempfile.TemporaryDirectory() as folder:
             for file in change["new"]:
                 song = Path(folder, Path(file["name"]).name)
-                song.write_bytes(bytes(file["content"]))
+                song.write_bytes(file["content"])
                 try:
                     display(classify_song(song, models))
-                except AudioError as error:
-                    print(f"{display_name(song.name)}: {error.reason}; {error.way_out}")
+                except audio.AudioError as error:
+                    print(f"{audio.display_name(song.name)}: {error.reason}; {error.way_out}")
 
     button.observe(show, names="value")
     return VBox([button, shown])
 
 
-def _each_slice(
-    path: str | Path,
-    song_seconds: float,
-    seconds: float,
-    hop_seconds: float,
-    function: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-) -> pd.DataFrame:
-    """Return a function's row for each slice of a song, indexed by the slice's start."""
-    if not hop_seconds > 0:
-        raise ValueError(f"hop_seconds is {hop_seconds:g}, but slices must move on")
-    hop_seconds = max(1, round(hop_seconds * SAMPLE_RATE)) / SAMPLE_RATE  # slices start at samples
-    n_slices = max(1, int((PIECE_SECONDS - seconds) // hop_seconds) + 1)
-    length = (n_slices - 1) * hop_seconds + seconds
-    firsts = np.arange(0, song_seconds - seconds + 1e-9, n_slices * hop_seconds)
-    rows, starts, loudest = [], [], 0.0
-    for first in tqdm(firsts, "listen", unit="piece", leave=False):
-        # A hundredth of a second more than needed: rounding must not cost the last slice.
-        samples = read_audio(path, SAMPLE_RATE, float(first), length + 0.01)
-        if len(samples) < round(seconds * SAMPLE_RATE):
+def _ask_cnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
+    """Return the CNN's probabilities for each slice of a song, indexed by the slice's start."""
+    rows, loudest = [], 0.0
+    # A piece reaches into the next; a hundredth of a second more must save its last slice.
+    length = PIECE_SECONDS + SLICE_SECONDS - HOP_SECONDS + 0.01
+    firsts = np.arange(0, song_seconds - SLICE_SECONDS + 1e-9, PIECE_SECONDS)
+    for first in tqdm(firsts, "CNN", unit="piece", leave=False):
+        samples = audio.read_audio(path, SAMPLE_RATE, float(first), length)
+        if len(samples) < SLICE_SECONDS * SAMPLE_RATE:
             break
-        slices = cut(samples, SAMPLE_RATE, seconds, hop_seconds)[:n_slices]
-        rows.append(function(slices))
-        starts.append(first + hop_seconds * np.arange(len(slices)))
-        loudest = max(loudest, np.ptp(slices) / 2)  # about its middle: an offset is no sound
+        slices = cut(samples, SAMPLE_RATE, SLICE_SECONDS, HOP_SECONDS)
+        rows.extend(models.cnn.predict(slices, batch_size=64, verbose=0))
+        loudest = max(loudest, np.ptp(samples) / 2)  # about its middle: an offset is no sound
     if not rows:
-        raise AudioError(path, f"lasts {song_seconds:.1f} s", f"take at least {seconds:g} s of it")
+        way_out = f"take at least {SLICE_SECONDS:g} s of it"
+        raise audio.AudioError(path, f"lasts {song_seconds:.1f} s", way_out)
     if loudest < SILENT:
-        raise AudioError(path, "is silent from beginning to end", "choose one that sounds")
-    return pd.DataFrame(np.concatenate(rows), pd.Index(np.concatenate(starts), name="start"))
+        raise audio.AudioError(path, "is silent from beginning to end", "choose one that sounds")
+    starts = pd.Index(HOP_SECONDS * np.arange(len(rows)), name="start")
+    return pd.DataFrame(rows, starts, models.genres)
+
+
+def _features_of_windows(path: Path, song_seconds: float, seconds: float) -> pd.DataFrame:
+    """Return the features of windows all over a song, indexed by the window's start."""
+    # A file may hold a little less than its header says, as read_audio allows.
+    seconds = min(seconds, max(SLICE_SECONDS, song_seconds - audio.MISSING_SECONDS_ALLOWED))
+    hop_seconds = max(seconds / 2, song_seconds / MOST_WINDOWS)
+    starts = np.arange(0, song_seconds - seconds + 1e-9, hop_seconds)
+    rows = [
+        track_features(audio.read_audio(path, SAMPLE_RATE, float(start), seconds), SAMPLE_RATE)
+        for start in tqdm(starts, "features", unit="window", leave=False)
+    ]
+    return pd.DataFrame(rows, pd.Index(starts, name="start"))[FEATURE_NAMES]

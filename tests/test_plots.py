@@ -22,7 +22,7 @@ FIGURES = [
     (lambda: plots.waveform(TONE), ["Waveform", "1 seconds", "0.50"]),
     (lambda: plots.spectrogram(TONE, title="A tone"), ["A tone", "logarithmic"]),
     (lambda: plots.spectrogram(TONE, mel=True), ["mel"]),
-    (lambda: plots.spectrum(TONE), ["11020 Hz"]),
+    (lambda: plots.spectrum(TONE), ["Spectrum", "11020 Hz"]),
     (lambda: plots.tracks_by_artist(TRACKS), ["jazz 3 tracks of 1", "polka 1 tracks of 0"]),
     (lambda: plots.scores({"CNN": SCORE}, title="One"), ["One", "CNN 0.50 [0.40, 0.60]", "0.10"]),
     (
@@ -36,38 +36,35 @@ FIGURES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
+@pytest.fixture
+def stored_text():
+    """Return a function that gives the alternative text stored with a figure in a notebook."""
+
+    def text_of(ax) -> str:
+        bundle, metadata = plots._with_alt_text(np.ravel(np.asarray(ax, dtype=object))[0].figure)
+        assert bundle["image/png"]
+        return metadata["image/png"]["alt"]
+
+    yield text_of
     plt.close("all")
 
 
-def stored_text(ax):
-    """Return the alternative text that is stored with a figure in a notebook."""
-    bundle, metadata = plots._with_alt_text(np.ravel(np.asarray(ax, dtype=object))[0].figure)
-    assert bundle["image/png"]
-    return metadata["image/png"]["alt"]
-
-
 @pytest.mark.parametrize(("draw", "facts"), FIGURES)
-def test_a_figure_says_what_it_shows(draw, facts):
+def test_a_figure_says_what_it_shows(stored_text, draw, facts):
     text = stored_text(draw())
     assert [fact for fact in facts if fact not in text] == []
 
 
-def test_an_own_alternative_text_comes_before_the_automatic_one():
+def test_an_own_text_comes_before_the_automatic_one_and_a_title_stands_in_for_none(stored_text):
     ax = plots.waveform(TONE)
     assert gh.alt_text(ax, "A tone\n  of one second.") is ax
     assert stored_text(ax) == "A tone of one second."
-
-
-def test_a_figure_without_a_text_is_described_by_its_title():
     ax = plt.subplots()[1]
     ax.set_title("Counts", loc="center")
     assert stored_text(ax) == "Counts"
 
 
-def test_the_spectrum_of_a_tone_peaks_at_its_frequency_and_another_goes_beside_it():
+def test_the_spectrum_of_a_tone_peaks_at_its_frequency_and_another_goes_beside_it(stored_text):
     ax = plots.spectrum(TONE, label="all")
     line = ax.lines[0]
     assert line.get_xdata()[line.get_ydata().argmax()] == pytest.approx(440, abs=10)
@@ -75,7 +72,7 @@ def test_the_spectrum_of_a_tone_peaks_at_its_frequency_and_another_goes_beside_i
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["all", "half"]
 
 
-def test_cells_of_a_confusion_matrix_hold_counts_in_the_order_of_the_genres():
+def test_cells_of_a_confusion_matrix_hold_counts_in_the_order_of_the_genres(stored_text):
     texts = plots.confusion(TRUTH, PREDICTED, ["rock", "jazz"]).texts
     assert [text.get_text() for text in texts if text.get_visible()] == ["1", "2"]
     with pytest.raises(ValueError, match="polka"):
