@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import math
 import os
 import warnings
 from functools import lru_cache, partial
@@ -15,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import median_filter
 
-from .audio import naming, read_track
+from .audio import read_track
 from .datasets import load_tracks
 from .downloads import fetch_index
 from .errors import CourseError
 from .faults import usable
-from .lists import demo_artists, find_artists, is_gtzans
+from .lists import DEMO, demo_artists, find_artists, is_gtzans
 from .outputs import write_output
 from .slices import cut
 from .splits import connected_rows
@@ -29,20 +27,17 @@ from .workers import measured
 
 FRAME_LENGTH = 2048
 HOP_LENGTH = 512
+SAMPLE_RATE = 22050  # Hz, of the published values
 N_MFCC = 20
 MEDIAN_LENGTH = 31
 # Part of every cached result's name: raise it whenever `track_features` gives other values.
 RECIPE = 3
 
-
-def _mean_and_variance(measures: list[str]) -> list[str]:
-    return [f"{name}_{statistic}" for name in measures for statistic in ("mean", "var")]
-
-
 MEASURES = ["chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth", "rolloff"]
 MEASURES += ["zero_crossing_rate", "harmony", "perceptr"]
 COEFFICIENTS = [f"mfcc{number}" for number in range(1, N_MFCC + 1)]
-FEATURE_NAMES = [*_mean_and_variance(MEASURES), "tempo", *_mean_and_variance(COEFFICIENTS)]
+FEATURE_NAMES = [f"{name}_{of}" for name in MEASURES + COEFFICIENTS for of in ("mean", "var")]
+FEATURE_NAMES.insert(2 * len(MEASURES), "tempo")
 FEATURE_COLUMNS = ["filename", "length", *FEATURE_NAMES, "label"]
 
 
@@ -73,9 +68,15 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
     --------
     >>> gh.track_features(gh.read_audio("song.mp3"))["tempo"]
 
-    Lesson: 02_extract_features.
+    Lesson: 02_extract_features, 06_compare_and_use.
     """
-    samples = _checked_samples(samples)
+    librosa.util.valid_audio(samples)
+    if samples.ndim != 1 or samples.size < FRAME_LENGTH:
+        raise ValueError(
+            f"samples of shape {samples.shape} are too short, or not mono: one frame has "
+            f"{FRAME_LENGTH} samples"
+        )
+    samples = samples.astype(np.float32)
     spectrum = librosa.stft(samples, n_fft=FRAME_LENGTH, hop_length=HOP_LENGTH, pad_mode="reflect")
     magnitude = np.abs(spectrum)
     power = magnitude**2
@@ -130,7 +131,7 @@ def extract_features(
     >>> features = gh.extract_features(gh.usable(gh.load_tracks()))
     >>> features[["track_id", "tempo", "label"]]
 
-    Lesson: 02_extract_features, 03_dense_network.
+    Lesson: 02_extract_features, 03_dense_network, 06_compare_and_use.
     """
     if "problem" in tracks:
         tracks = tracks[tracks["problem"] == ""]
@@ -234,14 +235,13 @@ def read_features(path: str | Path) -> pd.DataFrame:
     numbers = table.columns.intersection(["length", *FEATURE_NAMES])
     if separator != ",":
         table[numbers] = table[numbers].replace(",", ".", regex=True)
-    table[numbers] = table[numbers].map(_number)
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
     if faults := _column_faults(table):
-        raise CourseError(f"{path}: {'; '.join(faults)}: {way_out}")
+        raise CourseError(f"{path}: {faults}: {way_out}")
     warn_of_genres_alike(table["label"])
     table["length"] = table["length"].astype(int)
-    pairs = zip(table["filename"], table["label"], strict=True)
-    names = pd.Series([track_name(*pair) for pair in pairs], table.index, str)
-    table["track_id"] = tracks_of_pieces(names, table["label"], table["length"] / 22050)
+    names = pd.Series(list(map(track_name, table["filename"], table["label"])), dtype=str)
+    table["track_id"] = tracks_of_pieces(names, table["label"], table["length"] / SAMPLE_RATE)
     return table[["track_id", *FEATURE_COLUMNS]]
 
 
@@ -261,26 +261,24 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
 
     Lesson: 02_extract_features.
     """
-    text = io.StringIO()
-    columns = features.columns.drop("track_id", errors="ignore")
-    features.to_csv(text, columns=columns, index=False, lineterminator="\n")
-    write_output(path, text.getvalue())
+    table = features.drop(columns="track_id", errors="ignore")
+    write_output(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _tracks_of_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tracks that a feature file knows, and their features, without the copies."""
     features = read_features(path)
     _refuse_mixed_up(path, features)
-    ids = features["track_id"]
+    ids, genres = features["track_id"], features["label"]
     equal = features.groupby(FEATURE_NAMES).ngroup()  # a number for each set of equal rows
     groups = connected_rows(pd.DataFrame({"track": ids, "equal": equal}))
-    tracks = pd.DataFrame({"track_id": ids, "genre": features["label"]})
-    artists = _known_artists(path.parent, features)
-    tracks["artist"] = [artists.get(track_id, "") for track_id in ids]
-    tracks = tracks.assign(path="", seconds=features["length"] / 22050, sample_rate=22050)
-    tracks = tracks.assign(problem="", recording=ids.groupby(groups).transform("first"))
+    tracks = pd.DataFrame({"track_id": ids, "genre": genres})
+    tracks["artist"] = ids.map(_known_artists(path.parent, features)).fillna("").astype(str)
+    tracks = tracks.assign(path="", seconds=features["length"] / SAMPLE_RATE)
+    tracks = tracks.assign(sample_rate=SAMPLE_RATE, problem="")
+    tracks["recording"] = ids.groupby(groups).transform("first")
     tracks["source"] = "folder"
-    copies = equal.duplicated() | (tracks["genre"].groupby(equal).transform("nunique") > 1)
+    copies = equal.duplicated() | (genres.groupby(equal).transform("nunique") > 1)
     if copies.any():
         names = shorten(", ".join(ids[copies].unique()), 90, placeholder=" and more")
         print(f"left out {copies.sum()} of {len(ids)} rows, copies by their features: {names}")
@@ -295,8 +293,7 @@ def _refuse_mixed_up(path: Path, features: pd.DataFrame) -> None:
     """Refuse two files that go by one name, such as a/blues.00000 and b/blues.00000."""
     ids, names = features["track_id"], features["filename"]
     places = names.str.extract(r"^(.*)[/\\]")[0].fillna("") + "/" + features["label"]
-    mixed = places.groupby(ids).transform("nunique") > 1
-    mixed |= names.duplicated() & ~features.duplicated()
+    mixed = (places.groupby(ids).transform("nunique") > 1) | names.duplicated()
     if mixed.any():
         raise CourseError(
             f"{path} has more than one file for track {ids[mixed.idxmax()]}, in two folders, of "
@@ -306,34 +303,25 @@ def _refuse_mixed_up(path: Path, features: pd.DataFrame) -> None:
 
 def _known_artists(folder: Path, features: pd.DataFrame) -> dict[str, str]:
     """Return artists from a list in the folder, or from Sturm's index, fetched if need be."""
-    ids = features["track_id"]
-    seconds = features["length"].groupby(ids).sum().median() / 22050
+    ids, places = features["track_id"], [folder]
+    seconds = features["length"].groupby(ids).sum().median() / SAMPLE_RATE
     # The demo's tracks are called like GTZAN's, but last ten seconds.
     if ids.isin(demo_artists()).all() and 9 <= seconds <= 10.1:
-        return find_artists([folder], ids, sturms=False) or demo_artists()
-    artists = find_artists([folder], ids)
+        places.append(DEMO)
+    artists = find_artists(places, ids)
     if artists is None and ids.map(is_gtzans).all():
         try:
-            artists = find_artists([folder], ids, fetch_index())
+            artists = find_artists(places, ids, fetch_index())
         except CourseError as error:
             warnings.warn(f"the artists are unknown: {error}", stacklevel=4)
     return artists or {}
 
 
-def _number(text: str) -> float:
-    """Return a finite number from a table's text, or NaN."""
-    try:
-        number = float(text)
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _column_faults(table: pd.DataFrame) -> list[str]:
-    """Return what is wrong with the columns of a feature table, a phrase for each kind of fault."""
+def _column_faults(table: pd.DataFrame) -> str:
+    """Return what is wrong with the columns of a feature table, "" if nothing is."""
     if table.empty:
-        return ["no rows"]
-    holes = table.isna() | table.map(lambda value: not str(value).strip())
+        return "no rows"
+    holes = table.replace(r"^\s*$", np.nan, regex=True).isin([np.nan, np.inf, -np.inf])
     faults = {
         "missing columns": [name for name in FEATURE_COLUMNS if name not in table],
         "unknown columns (remove them):": [name for name in table if name not in FEATURE_COLUMNS],
@@ -341,24 +329,11 @@ def _column_faults(table: pd.DataFrame) -> list[str]:
             f"{name} (row {hole.argmax() + 1})" for name, hole in holes.items() if hole.any()
         ],
     }
-    return [
+    return "; ".join(
         shorten(f"{fault} {', '.join(names)}", 120, placeholder=" and more")
         for fault, names in faults.items()
         if names
-    ]
-
-
-def _checked_samples(samples: np.ndarray) -> np.ndarray:
-    """Return a waveform in 32 bits, or refuse what cannot be measured."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise ValueError(f"not a mono waveform of floats: shape {samples.shape}, {samples.dtype}")
-    if samples.size < FRAME_LENGTH:
-        raise ValueError(f"{samples.size} samples are too short: one frame has {FRAME_LENGTH}")
-    # In 32 bits, larger amplitudes than this would overflow once squared and summed.
-    if not np.abs(samples).max() < 1e6:
-        raise ValueError("samples hold amplitudes that are not finite, or far outside -1 to 1")
-    return samples.astype(np.float32)
+    )
 
 
 @lru_cache(maxsize=4)
@@ -395,11 +370,8 @@ def _spectral_shape(magnitude: np.ndarray, sample_rate: int) -> dict[str, np.nda
     width = np.sqrt(np.maximum(second / total - centre**2, 0))
     cumulative = np.cumsum(magnitude, axis=0)
     below = (cumulative < 0.85 * cumulative[-1]).sum(axis=0)
-    return {
-        "spectral_centroid": centre,
-        "spectral_bandwidth": width,
-        "rolloff": frequencies[below],
-    }
+    rolloff = frequencies[below]
+    return {"spectral_centroid": centre, "spectral_bandwidth": width, "rolloff": rolloff}
 
 
 def _harmony_and_percussion(
@@ -448,8 +420,7 @@ def _tempo(mel_decibels: np.ndarray, sample_rate: int) -> float:
 
 def _measure_file(path: Path, piece_seconds: float | None) -> list[dict[str, float]]:
     """Return the features of each piece of a track; the whole track is one piece."""
-    with naming(path):
-        pieces = [read_track(path)]
-        if piece_seconds is not None:
-            pieces = cut(pieces[0], seconds=piece_seconds, hop_seconds=piece_seconds)
-        return [track_features(piece) for piece in pieces]
+    pieces = [read_track(path)]
+    if piece_seconds is not None:
+        pieces = cut(pieces[0], seconds=piece_seconds, hop_seconds=piece_seconds)
+    return [track_features(piece) for piece in pieces]

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from .audio import LONGEST_SECONDS, naming, read_track
 from .cache import entry, keep
-from .copies import recordings
 from .faults import need_sound
 from .workers import each_file
 
@@ -54,7 +53,7 @@ def cut(
     --------
     >>> slices = gh.cut(gh.read_audio("song.mp3"), seconds=2, hop_seconds=1)
 
-    Lesson: 04_slice_waveforms.
+    Lesson: 04_slice_waveforms, 06_compare_and_use.
     """
     length, hop = _whole_samples(sample_rate, seconds, hop_seconds)
     if len(samples) < length:
@@ -75,8 +74,9 @@ class SliceSet:
     Parameters
     ----------
     tracks : DataFrame
-        Tracks to cut, with the columns track_id, genre, artist and path, as from `load_tracks`;
-        leave out the unreadable ones with `usable`.
+        Tracks to cut, with the columns track_id, genre and path, and artist and recording if the
+        slices are to be divided by them, as from `load_tracks`; leave out the unreadable ones with
+        `usable`.
     seconds, hop_seconds : float
         Length of a slice, and step from one slice to the next, in seconds.
     sample_rate : int
@@ -85,8 +85,8 @@ class SliceSet:
     Attributes
     ----------
     table : DataFrame
-        One row per slice: track_id, genre, artist, recording, start (in seconds). A tail shorter
-        than a slice is left out, and no slice spans two tracks.
+        One row per slice: track_id, genre, artist and recording of its track, and start (in
+        seconds). A tail shorter than a slice is left out, and no slice spans two tracks.
     genres : list of str
         The genres of the slices, sorted; a label is a place in this list.
     too_short : list of str
@@ -112,7 +112,7 @@ class SliceSet:
     >>> slices.samples([0, 1]).shape
     (2, 44100)
 
-    Lesson: 04_slice_waveforms.
+    Lesson: 04_slice_waveforms, 05_cnn_1d, 06_compare_and_use.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class SliceSet:
         self.sample_rate = sample_rate
         need_sound(tracks)
         self._samples = _decode([Path(path) for path in tracks["path"]], sample_rate)
-        lengths = np.array([_length(samples) for samples in self._samples])
+        lengths = np.array([len(_opened(samples)) for samples in self._samples], int)
         counts = np.maximum(0, (lengths - self.n_samples) // hop + 1)
         if not counts.any():
             raise ValueError(
@@ -136,10 +136,8 @@ class SliceSet:
         self.too_short: list[str] = tracks["track_id"][counts == 0].tolist()
         self._track = np.repeat(np.arange(len(tracks)), counts)
         self._first_sample = hop * np.concatenate([np.arange(count) for count in counts])
-        if "recording" not in tracks:
-            tracks = tracks.assign(recording=recordings(tracks))
-        columns = tracks[["track_id", "genre", "artist", "recording"]]
-        self.table = columns.iloc[self._track].reset_index(drop=True)
+        facts = tracks.filter(["track_id", "genre", "artist", "recording"])
+        self.table = facts.iloc[self._track].reset_index(drop=True)
         self.table["start"] = self._first_sample / sample_rate
         self.genres: list[str] = sorted(self.table["genre"].unique())
         self._labels = np.searchsorted(self.genres, self.table["genre"].to_numpy(dtype=str))
@@ -154,7 +152,7 @@ class SliceSet:
         chosen = np.empty((len(positions), self.n_samples), np.float32)
         places = zip(self._track[positions], self._first_sample[positions], strict=True)
         for row, (track, first) in zip(chosen, places, strict=True):
-            row[:] = _part(self._samples[track], first, self.n_samples)
+            row[:] = _opened(self._samples[track])[first : first + self.n_samples]
         chosen /= FULL_SCALE
         return chosen
 
@@ -168,12 +166,11 @@ class SliceSet:
         A network trains well on waveforms divided by this number. Take it from the training rows,
         so that nothing is learned from the others.
         """
-        count, total, squares = 0, 0.0, 0.0
+        sums = []
         for track in np.unique(self._track[self._positions(rows)]):
-            waveform = _part(self._samples[track]).astype(np.float64)
-            count += len(waveform)
-            total += waveform.sum()
-            squares += waveform @ waveform
+            waveform = _opened(self._samples[track]).astype(np.float64)
+            sums.append((len(waveform), waveform.sum(), waveform @ waveform))
+        count, total, squares = np.sum(sums, axis=0)
         return float(np.sqrt(squares / count - (total / count) ** 2) / FULL_SCALE)
 
     def batches(
@@ -241,19 +238,12 @@ def _decode(paths: list[Path], sample_rate: int) -> list[Samples]:
     return [places[path] for path in paths]
 
 
-def _length(samples: Samples) -> int:
-    return samples.stat().st_size // 2 if isinstance(samples, Path) else len(samples)
-
-
-def _part(samples: Samples, first: int = 0, count: int = -1) -> NDArray[np.int16]:
-    """Return some samples of a track, or all from the first on."""
-    if isinstance(samples, Path):
-        return np.fromfile(samples, np.int16, count, offset=2 * first)
-    return samples[first:][: None if count < 0 else count]
+def _opened(samples: Samples) -> NDArray[np.int16]:
+    """Return the samples of a track; of a file, only what is looked at is read."""
+    return np.memmap(samples, np.int16, "r") if isinstance(samples, Path) else samples
 
 
 def _read_int16(path: Path, sample_rate: int) -> NDArray[np.int16]:
     # Exact for 16-bit files at their own rate. Resampling may pass full scale by a little.
-    with naming(path):
-        scaled = np.rint(read_track(path, sample_rate) * FULL_SCALE)
+    scaled = np.rint(read_track(path, sample_rate) * FULL_SCALE)
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,8 +12,12 @@ PARTS = ["train", "validation", "test"]
 # Two divisions whose parts are this near to the asked shares count as equally good.
 TOLERANCE = 0.05
 N_TRIES = 100
-# What must not stand on two sides, by each way of dividing; recordings besides.
-_TOGETHER = {"slice": [], "track": ["track_id"], "artist": ["track_id", "artist"]}
+# What must not stand on two sides, by each way of dividing.
+_TOGETHER = {
+    "slice": [],
+    "track": ["track_id", "recording"],
+    "artist": ["track_id", "recording", "artist"],
+}
 
 
 def split(
@@ -29,10 +32,9 @@ def split(
     Parameters
     ----------
     table : DataFrame
-        Tracks, slices or features, with columns `genre`; `track_id` unless by="slice"; `artist`
-        for by="artist" ("" if unknown; case and spaces do not count); and `recording`, which is
-        the same for copies and for pieces of one track. A bare table of names needs none: there
-        each track is taken for a recording of its own.
+        Tracks, slices or features, with columns `genre`; unless by="slice" `track_id`, and
+        `recording`, which is the same for copies and for pieces of one track ("" if unknown); and
+        for by="artist" `artist` ("" if unknown; case and spaces do not count).
     by : {"artist", "track", "slice"}
         What must not stand on two sides. "artist" keeps all tracks of an artist together, and
         those of unknown artists apart; "track" keeps all rows of a track together. In both, a
@@ -52,7 +54,7 @@ def split(
     Raises
     ------
     ValueError
-        If a column is missing, or a genre has fewer groups than there are parts.
+        If a column is missing, or some genre cannot be in every part.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def split(
     >>> parts = gh.split(tracks, by="artist", seed=0)
     >>> training = tracks[parts == "train"]
 
-    Lesson: 03_dense_network, 04_slice_waveforms.
+    Lesson: 03_dense_network, 05_cnn_1d, 06_compare_and_use.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise ValueError(
@@ -98,10 +100,8 @@ def folds(
     >>> for train, test in gh.folds(tracks, by="artist"):
     ...     print(len(train), len(test))
 
-    Lesson: 03_dense_network.
+    Lesson: 02_extract_features, 03_dense_network, 04_slice_waveforms.
     """
-    if n_folds < 2:
-        raise ValueError(f"n_folds={n_folds} leaves nothing to train on: ask for at least 2")
     fold = _deal(table, by, np.full(n_folds, 1 / n_folds), seed)
     return (
         (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
@@ -131,7 +131,6 @@ def shared_artists(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
 
     Lesson: 03_dense_network.
     """
-    _require_columns(table, ["track_id", "artist"])
     if not parts.index.equals(table.index):
         raise ValueError(
             "these parts are not those of this table's rows: their indices differ; split the table "
@@ -165,7 +164,7 @@ def strictest_split(table: pd.DataFrame) -> str:
     --------
     >>> gh.split(tracks, by=gh.strictest_split(tracks))
 
-    Lesson: 03_dense_network.
+    Lesson: 03_dense_network, 04_slice_waveforms, 05_cnn_1d, 06_compare_and_use.
     """
     group = pd.Series(_groups(table, "artist"), table.index)
     tracks = table.assign(group=group).drop_duplicates("track_id", ignore_index=True)
@@ -206,7 +205,6 @@ def _deal(table: pd.DataFrame, by: str, shares: NDArray[np.float64], seed: int) 
     sized = groups if by == "slice" else table["track_id"]  # what shares are counted in
     counted = ~pd.Series(sized).duplicated().to_numpy()
     sizes = pd.crosstab(groups[counted], table["genre"].to_numpy()[counted])
-    _check_sizes(sizes, len(shares), by)
     weights = (sizes / sizes.sum()).to_numpy()
     random = np.random.default_rng(seed)
     nearest, best = np.inf, None
@@ -214,15 +212,18 @@ def _deal(table: pd.DataFrame, by: str, shares: NDArray[np.float64], seed: int) 
         part, missing = _deal_once(weights, shares, random)
         if np.isclose(missing, shares[:, np.newaxis]).any():
             continue
-        if np.abs(missing).max() < TOLERANCE + 1e-9:
-            best = part
+        near = np.abs(missing).max() < TOLERANCE + 1e-9
+        if near or np.square(missing).sum() < nearest:
+            nearest, best = np.square(missing).sum(), part
+        if near:
             break
-        if (distance := np.square(missing).sum()) < nearest:
-            nearest, best = distance, part
     if best is None:
+        fewest = (sizes > 0).sum().nsmallest(3)
+        counts = ", ".join(f"{genre} has {count}" for genre, count in fewest.items())
         raise ValueError(
-            "no division was found with every genre in every part, because too many artists or "
-            'recordings are in several genres: divide by="track", or ask for fewer parts'
+            f'no division by="{by}" into {len(shares)} parts was found with every genre in every '
+            f"part: {counts} groups that can be kept apart, or fewer, as some are in several "
+            'genres; divide by="track", ask for fewer parts, or add tracks'
         )
     return best[groups]
 
@@ -251,51 +252,18 @@ def _groups(table: pd.DataFrame, by: str) -> NDArray[np.intp]:
             f'by="{by}" is not a way to divide rows: use "artist", "track" or "slice"; '
             "GTZAN's published division comes from fault_filtered(tracks)"
         )
-    _require_columns(table, ["genre", *_TOGETHER[by]])
+    needed = ["genre", *_TOGETHER[by]]
+    if lacking := [name for name in needed if name not in table or table[name].isna().any()]:
+        raise ValueError(
+            f"column {', '.join(lacking)} is missing, or has missing values: take it from "
+            'load_tracks() or load_features(), matched by track_id ("" for an unknown artist; the '
+            "track_id for recording, where no row is a copy or a piece of another)"
+        )
+    if table.empty:
+        raise ValueError("there is nothing to divide, the table is empty: no usable track is left")
     if by == "slice":
         return np.arange(len(table))
-    links = table[_TOGETHER[by]].assign(recording=_recordings(table))
-    if "artist" in links:
+    links = table[_TOGETHER[by]].copy()
+    if by == "artist":
         links["artist"] = artist_keys(links["artist"])
     return connected_rows(links)
-
-
-def _recordings(table: pd.DataFrame) -> pd.Series:
-    """Return the recording of each row; in a bare table of names each track has its own."""
-    if "recording" in table:
-        return table["recording"]
-    has_sound = any(re.fullmatch(r"path|filename|\w+_(mean|var)", str(name)) for name in table)
-    if has_sound or table["track_id"].astype(str).str.contains(r"\.\d{5}\.\d+$").any():
-        raise ValueError(
-            "the table has no column recording, which is the same for copies and for pieces of a "
-            "track: take it from load_tracks() or load_features(), matched by track_id; or, where "
-            'nothing is a copy or a piece, write table.assign(recording=table["track_id"])'
-        )
-    return table["track_id"]
-
-
-def _require_columns(table: pd.DataFrame, columns: list[str]) -> None:
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise ValueError(
-            f"the table has no column {', '.join(missing)}: "
-            "take the columns from load_tracks(), matched by track_id"
-        )
-    empty = [column for column in columns if table[column].isna().any()]
-    if empty:
-        raise ValueError(f'column {", ".join(empty)} has missing values: use "" for unknown')
-
-
-def _check_sizes(sizes: pd.DataFrame, n_parts: int, by: str) -> None:
-    """Refuse a table in which some genre has fewer groups than there are parts."""
-    if sizes.empty:
-        raise ValueError("there is nothing to divide, the table is empty: no usable track is left")
-    n_groups = (sizes > 0).sum()
-    scarce = n_groups[n_groups < n_parts]
-    if len(scarce):
-        counts = ", ".join(f"{genre} has {count}" for genre, count in scarce.items())
-        way_out = 'divide by="track", ' if by == "artist" else ""
-        raise ValueError(
-            f'by="{by}" needs at least {n_parts} separate groups in every genre for {n_parts} '
-            f"parts; {counts}: {way_out}ask for fewer parts, or add tracks"
-        )

@@ -38,7 +38,7 @@ def test_reference_divides_the_whole_of_gtzan_by_the_fault_filtered_lists(tmp_pa
         listed = [f"{name[0]}/{name}.wav" for name in names if name.endswith(ending)]
         (tmp_path / f"{part}_filtered.txt").write_text("\n".join(listed), encoding="utf-8")
     genres = [name[0] for name in names]
-    tracks = pd.DataFrame({"track_id": names, "genre": genres, "artist": names})
+    tracks = pd.DataFrame({"track_id": names, "genre": genres, "artist": names, "recording": names})
     by, parts = reference.divide(tracks, seed=0, lists=tmp_path)
     assert by == reference.FAULT_FILTERED
     sizes = {"train": 100, "validation": 100, "test": 100, "": 700}
