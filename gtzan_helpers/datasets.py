@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,12 +110,12 @@ def describe_source(tracks: pd.DataFrame) -> str:
     pieces = f" in {len(readable)} pieces" if len(readable) > n_tracks else ""
     genres = sorted(readable["genre"].unique())
     more = f" and {len(genres) - _NAMED_GENRES} more" if len(genres) > _NAMED_GENRES else ""
-    named = f"{len(genres)} genre{'s' * (len(genres) != 1)}"
     shortest, median, longest = readable["seconds"].quantile([0, 0.5, 1])
     alike = longest - shortest <= 0.1 * median
     lengths = f"{median:.0f} s" if alike else f"{shortest:.0f} to {longest:.0f} s"
     return (
-        f"{source}: {n_tracks} usable tracks of {found}{pieces}, {named} "
+        f"{source}: {n_tracks} usable tracks of {found}{pieces}, "
+        f"{len(genres)} genre{'s' * (len(genres) != 1)} "
         f"({', '.join(genres[:_NAMED_GENRES])}{more}), {lengths} each. "
         f"{_ABOUT.get(source, _ABOUT['folder'])}"
     )
@@ -147,7 +148,17 @@ def _load(folder: Path, index: str | Path | None) -> pd.DataFrame:
     paths = sorted(_audio_files(folder))
     parent = _folder_of_genres(folder, paths)
     inside = [path for path in paths if path.is_relative_to(parent) and path.parent != parent]
-    _check_folders(folder, parent, inside, sorted(set(paths) - set(inside)))
+    if not inside:
+        raise CourseError(
+            f"{folder} holds no audio files in folders named after their genres: point to a folder "
+            "that holds a folder of tracks for each genre, such as blues/blues.00000.wav"
+        )
+    _check_genres(parent, inside)
+    if outside := sorted(set(paths) - set(inside)):
+        first = escaped_name(outside[0])
+        warnings.warn(
+            f"{len(outside)} tracks outside the genre folders are left out: {first} …", stacklevel=3
+        )
     tracks = _table(parent, inside)
     whole = tracks_of_pieces(tracks["track_id"], tracks["genre"], tracks["seconds"].fillna(np.inf))
     places = [place for place in (parent, *parent.parents) if place.is_relative_to(folder)]
@@ -176,38 +187,41 @@ def _audio_files(root: Path) -> Iterator[Path]:
 
 
 def _folder_of_genres(root: Path, paths: list[Path]) -> Path:
-    """Find the folder that holds those of the genres, at any depth."""
-    parent, places = root, [path.relative_to(root).parts for path in paths]
-    while name := _wrapper(places):
-        parent /= name
-        places = [place[1:] for place in places if place[0] == name]
-    return parent
+    """Find the folder that holds those of the genres; another that stands alone is a wrapper."""
+    folders = _folders(root, paths)
+    name = min(folders, default="")
+    holds_tracks = any(path.parent == root / name for path in paths)
+    is_genre = name.lower() in GENRES or (holds_tracks and len(folders[name]) < 2)
+    alone = len(folders) == 1 and not is_genre
+    return _folder_of_genres(root / name, paths) if alone else root
 
 
-def _wrapper(places: list[tuple[str, ...]]) -> str:
-    """Return the folder that stands alone, as Data does around the genres; "" if none does."""
-    names = {place[0] for place in places if len(place) > 1}
-    name = min(names, default="")
-    holds_tracks = any(len(place) == 2 for place in places)
-    n_folders = len({place[1] for place in places if len(place) > 2})
-    is_genre = name.lower() in GENRES or (holds_tracks and n_folders < 2)
-    return name if len(names) == 1 and not is_genre else ""
+def _folders(parent: Path, paths: list[Path]) -> dict[str, set[str]]:
+    """Return the folders below one that hold tracks at any depth, and those right within each."""
+    folders = defaultdict(set)
+    for path in paths:
+        if path.is_relative_to(parent):
+            first, *inner = path.relative_to(parent).parent.parts or [""]
+            folders[first].update(inner[:1])
+    folders.pop("", None)  # of tracks that lie in none
+    return folders
 
 
-def _check_folders(root: Path, parent: Path, inside: list[Path], outside: list[Path]) -> None:
-    """Refuse folders without genres, or with genres in several places; warn of odd ones."""
-    if not inside:
+def _check_genres(parent: Path, paths: list[Path]) -> None:
+    """Refuse folders of genres side by side, such as train and test; warn of odd genres."""
+    folders = _folders(parent, paths)
+    genres = sorted(folders)
+    are_parts = {genre.lower() for genre in genres} <= _PARTS
+    several = []
+    for genre in genres:
+        inner = {name.lower() for name in folders[genre]}
+        n_genres = len(inner.intersection(GENRES))
+        if genre.lower() not in GENRES and (n_genres > 1 or (are_parts and inner)):
+            several.append(escaped_name(genre))
+    if several:
         raise CourseError(
-            f"{root} holds no audio files in folders named after their genres: point to a folder "
-            "that holds a folder of tracks for each genre, such as blues/blues.00000.wav"
-        )
-    places = [path.relative_to(parent).parts for path in inside]
-    _refuse_several_places(root, places)
-    genres = sorted({place[0] for place in places})
-    if outside:
-        first = escaped_name(outside[0])
-        warnings.warn(
-            f"{len(outside)} tracks outside the genre folders are left out: {first} …", stacklevel=4
+            f"{parent} holds genre folders in more than one place, also within "
+            f"{' and '.join(several)}: point to the one that is meant"
         )
     if all(name.isdecimal() and len(name) <= 3 for name in genres):
         warnings.warn(
@@ -216,25 +230,7 @@ def _check_folders(root: Path, parent: Path, inside: list[Path], outside: list[P
             "tracks into folders named after them",
             stacklevel=4,
         )
-    warn_of_genres_alike(genres)
-
-
-def _refuse_several_places(root: Path, places: list[tuple[str, ...]]) -> None:
-    """Refuse folders of genre folders, such as train and test, that stand side by side."""
-    folders: dict[str, set[str]] = {place[0]: set() for place in places}
-    for name, folder, *_ in (place for place in places if len(place) > 2):
-        folders[name].add(folder.lower())
-    parts = {name.lower() for name in folders} <= _PARTS
-    several = [
-        escaped_name(name)
-        for name, inner in folders.items()
-        if name.lower() not in GENRES and (len(inner.intersection(GENRES)) > 1 or (parts and inner))
-    ]
-    if several:
-        raise CourseError(
-            f"{root} holds genre folders in more than one place, also within "
-            f"{' and '.join(several)}: point to the one that is meant"
-        )
+    warn_of_genres_alike(map(escaped_name, genres))
 
 
 def _table(parent: Path, paths: list[Path]) -> pd.DataFrame:
