@@ -83,7 +83,6 @@ def find_artists(
     track_ids: pd.Series,
     index: str | Path | None = None,
     whole: pd.Series | None = None,
-    sturms: bool = True,
 ) -> dict[str, str] | None:
     """Return the artist of each track that is on a list of artists; None if there is no list.
 
@@ -92,7 +91,7 @@ def find_artists(
     `whole`, have its artist. Warns where the list seems to be about other tracks.
     """
     lists = [place / name for place in places for name in LISTS_OF_ARTISTS]
-    if sturms and any(map(is_gtzans, track_ids)):
+    if any(map(is_gtzans, track_ids)):
         lists.append(kept("sturm/index.txt"))
     index = index or next((path for path in lists if path.is_file()), None)
     if index is None:
