@@ -50,8 +50,6 @@ def read_index(path: str | Path) -> pd.DataFrame:
     Notes
     -----
     Published by B. L. Sturm at https://github.com/boblsturm/GTZAN.
-
-    Lesson: 01_explore_the_data.
     """
     rows = _read_lines(path, _INDEX_LINE, "file ::: artist ::: title")
     return rows.set_axis(["track_id", "artist", "title"], axis="columns")

@@ -163,12 +163,6 @@ def test_folders_that_cannot_be_understood_are_named(tmp_path, files, name):
         load_tracks(tmp_path / "here")
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path):
-    write_track(tmp_path / "song.wav")
-    with pytest.raises(CourseError, match=r"song\.wav"):
-        load_tracks(tmp_path / "song.wav")
-
-
 @pytest.mark.parametrize(
     ("name", "text", "artists"),
     [

@@ -194,20 +194,15 @@ def test_two_programs_may_fetch_at_once(server):
     assert in_cache() == NAMES
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize("blow", ["SIGINT", "SIGKILL"])
-def test_an_interrupted_download_leaves_no_collection(server, blow):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupted_download_leaves_nothing(server):
     program = subprocess.Popen([*server.program, "slow/a.tgz"], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not server.requests and time.monotonic() < until:
         time.sleep(0.05)
-    program.send_signal(signal.Signals[blow])
+    program.send_signal(signal.SIGINT)
     assert program.wait(timeout=60) != 0
-    assert not (cache_folder() / "mini").exists()
-    if blow == "SIGINT":  # what is killed cannot tidy up
-        assert not list(cache_folder().iterdir())
-    server.offer(("a.tgz", None))
-    assert len(list(fetch_tracks("mini").rglob("*.wav"))) == 2
+    assert not list(cache_folder().iterdir())
 
 
 def test_the_checksums_are_those_of_real_lists_and_tracks(real_data):
@@ -239,16 +234,6 @@ def load(tmp_path, monkeypatch):
     return load
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["../evil.wav", "/evil.wav", "a/../../evil.wav", "C:\\evil.wav", "C:evil.wav", "..\\evil.wav"],
-)
-@pytest.mark.parametrize("kind", ["tar", "zip"])
-def test_an_entry_that_would_land_outside_is_refused(load, tmp_path, kind, name):
-    assert load(pack({**TRACKS, name: wav(0)}, kind), kind, "not safe.*evil") == []
-    assert not list(tmp_path.parent.rglob("evil.wav"))
-
-
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 @pytest.mark.parametrize("target", ["{outside}", "../../../../../../secret.wav"])
 def test_a_link_out_of_an_archive_is_not_followed(load, tmp_path, kind, target):
@@ -276,22 +261,38 @@ def test_a_zip_with_backslashes_is_read_and_read_again_where_it_changes(load):
     assert len(load(pack({**entries, "Data\\jazz\\jazz.00001.wav": wav(5)}, "zip"), "zip")) == 3
 
 
-@pytest.mark.parametrize("kind", ["tar", "gz", "bz2", "xz", "zip"])
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.95])
-def test_an_archive_that_is_cut_short_or_damaged_is_refused(load, kind, share):
-    content = pack(TRACKS, kind)
-    place = int(len(content) * share)
-    assert load(content[:place], kind, "fetch it again") == []
-    damaged = content[:place] + bytes(10) + content[place + 10 :]
-    if kind != "tar":  # it has no checksums, but those of its headers
-        assert load(damaged, kind, "fetch it again") == []
+OUTSIDE = [
+    "../evil.wav",
+    "/evil.wav",
+    "a/../../evil.wav",
+    "C:\\evil.wav",
+    "C:evil.wav",
+    "..\\evil.wav",
+]
+HEADER = pack(TRACKS, "tar").replace(b"jazz/jazz.00000.wav", b" azz/jazz.00000.wav")
 
 
-def test_a_broken_header_is_not_taken_for_the_end_of_an_archive(load):
-    content = bytearray(pack(TRACKS, "tar"))
-    content[content.index(b"jazz/jazz.00000.wav")] = 0x20
-    assert load(content, refused="header") == []
+def damaged():
+    for kind in ("tar", "gz", "bz2", "xz", "zip"):
+        content = pack(TRACKS, kind)
+        for place in (len(content) // 100, len(content) // 2, len(content) * 19 // 20):
+            yield content[:place], kind, "fetch it again"
+            if kind != "tar":  # it has no checksums, but those of its headers
+                changed = content[:place] + bytes(10) + content[place + 10 :]
+                yield changed, kind, "fetch it again"
 
 
-def test_an_archive_without_audio_is_refused(load):
-    assert load(pack({"features_30_sec.csv": b"a,b\n"}, "zip"), "zip", "no audio files") == []
+REFUSED = [
+    *((pack({**TRACKS, name: wav(0)}, "tar"), "tar", "not safe.*evil") for name in OUTSIDE),
+    *((pack({**TRACKS, name: wav(0)}, "zip"), "zip", "not safe.*evil") for name in OUTSIDE),
+    *damaged(),
+    (HEADER, "tar", "header"),  # which is not taken for the end of the archive
+    (pack({"features_30_sec.csv": b"a,b\n"}, "zip"), "zip", "no audio files"),
+    (wav(0), "wav", "no folder, tar or zip archive"),
+]
+
+
+@pytest.mark.parametrize(("content", "kind", "reason"), REFUSED, ids=range(len(REFUSED)))
+def test_an_archive_that_is_unsafe_or_damaged_is_refused(load, tmp_path, content, kind, reason):
+    assert load(content, kind, reason) == []
+    assert not list(tmp_path.parent.rglob("evil.wav"))
