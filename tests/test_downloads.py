@@ -262,12 +262,8 @@ def test_a_zip_with_backslashes_is_read_and_read_again_where_it_changes(load):
 
 
 OUTSIDE = [
-    "../evil.wav",
-    "/evil.wav",
-    "a/../../evil.wav",
-    "C:\\evil.wav",
-    "C:evil.wav",
-    "..\\evil.wav",
+    *("../evil.wav", "/evil.wav", "a/../../evil.wav"),
+    *("C:\\evil.wav", "C:evil.wav", "..\\evil.wav"),
 ]
 HEADER = pack(TRACKS, "tar").replace(b"jazz/jazz.00000.wav", b" azz/jazz.00000.wav")
 
@@ -278,8 +274,7 @@ def damaged():
         for place in (len(content) // 100, len(content) // 2, len(content) * 19 // 20):
             yield content[:place], kind, "fetch it again"
             if kind != "tar":  # it has no checksums, but those of its headers
-                changed = content[:place] + bytes(10) + content[place + 10 :]
-                yield changed, kind, "fetch it again"
+                yield content[:place] + bytes(10) + content[place + 10 :], kind, "fetch it again"
 
 
 REFUSED = [
