@@ -121,9 +121,8 @@ def find_listed(track_ids: Collection[str], listed: Mapping[str, str]) -> dict[s
     """
     whole, ends = defaultdict(set), defaultdict(set)
     for name, value in listed.items():
-        own, *shorter = _ends(name)
-        whole[own].add(value)
-        for end in (own, *shorter):
+        whole[_ends(name)[0]].add(value)
+        for end in _ends(name):
             ends[end].add(value)
     n_ids = Counter(end for name in track_ids for end in _ends(name))
     found = {}
