@@ -109,12 +109,12 @@ def describe_source(tracks: pd.DataFrame) -> str:
     pieces = f" in {len(readable)} pieces" if len(readable) > n_tracks else ""
     genres = sorted(readable["genre"].unique())
     more = f" and {len(genres) - _NAMED_GENRES} more" if len(genres) > _NAMED_GENRES else ""
-    named = f"{len(genres)} genre{'s' * (len(genres) != 1)}"
     shortest, median, longest = readable["seconds"].quantile([0, 0.5, 1])
     alike = longest - shortest <= 0.1 * median
     lengths = f"{median:.0f} s" if alike else f"{shortest:.0f} to {longest:.0f} s"
     return (
-        f"{source}: {n_tracks} usable tracks of {found}{pieces}, {named} "
+        f"{source}: {n_tracks} usable tracks of {found}{pieces}, "
+        f"{len(genres)} genre{'s' * (len(genres) != 1)} "
         f"({', '.join(genres[:_NAMED_GENRES])}{more}), {lengths} each. "
         f"{_ABOUT.get(source, _ABOUT['folder'])}"
     )
@@ -144,19 +144,58 @@ def _folder(source: str) -> Path:
 
 def _load(folder: Path, index: str | Path | None) -> pd.DataFrame:
     """Return the table of the tracks in a folder, all columns but the source."""
-    paths = sorted(_audio_files(folder))
-    parent = _folder_of_genres(folder, paths)
-    inside = [path for path in paths if path.is_relative_to(parent) and path.parent != parent]
-    _check_folders(folder, parent, inside, sorted(set(paths) - set(inside)))
-    tracks = _table(parent, inside)
+    files, wrappers = _files_in_genres(folder)
+    names = map(track_name, files["place"], files["genre"])
+    files = files.assign(track_id=list(names)).sort_values("track_id", kind="stable")
+    if (twice := files["track_id"].duplicated(keep=False)).any():
+        raise CourseError(
+            f"{' and '.join(files['place'][twice][:2])} are both track "
+            f"{files['track_id'][twice].iloc[0]}: keep or rename one of them"
+        )
+    tracks = files[["track_id", "genre"]].reset_index(drop=True).assign(artist="")
+    # A column of text cannot hold a path whose bytes are no UTF-8.
+    tracks["path"] = pd.Series(list(map(str, files["path"])), dtype=object)
+    headers = map(_header, files["path"])
+    tracks = tracks.join(pd.DataFrame(headers, columns=["seconds", "sample_rate", "problem"]))
     whole = tracks_of_pieces(tracks["track_id"], tracks["genre"], tracks["seconds"].fillna(np.inf))
-    places = [place for place in (parent, *parent.parents) if place.is_relative_to(folder)]
-    artists = find_artists(reversed(places), tracks["track_id"], index, whole)
-    if artists is None:
-        artists = _artists_by_folder(tracks, parent)
-    tracks["artist"] = [artists.get(track_id, "") for track_id in tracks["track_id"]]
+    artists = find_artists(wrappers, tracks["track_id"], index, whole)
+    if artists is not None:
+        tracks["artist"] = [artists.get(track_id, "") for track_id in tracks["track_id"]]
+    elif files["inner"].notna().all():
+        print(f"artists are taken from the folders: {files['place'].iloc[0]}")
+        tracks["artist"] = same_spelling(files["inner"])
     tracks["recording"] = _recordings(tracks, whole)
     return tracks
+
+
+def _files_in_genres(root: Path) -> tuple[pd.DataFrame, list[Path]]:
+    """Find the files below folders of genres, at any depth, and the folders around these.
+
+    The table has columns path, place (the path below the outer folders), genre, and inner (the
+    folder within that of the genre, if any).
+    """
+    paths = sorted(_audio_files(root))
+    places = [escaped_name(path.relative_to(root).as_posix()) for path in paths]
+    # A column for the folders at each depth, and one more; None where a file lies above it.
+    folders = pd.DataFrame([[*place.split("/")[:-1], None] for place in places], dtype=object)
+    if folders.isna().all(axis=None):
+        raise CourseError(
+            f"{root} holds no audio files in folders named after their genres: point to a folder "
+            "that holds a folder of tracks for each genre, such as blues/blues.00000.wav"
+        )
+    depth = _depth_of_genres(folders)
+    files = pd.DataFrame({"path": paths, "genre": folders[depth], "inner": folders[depth + 1]})
+    files["place"] = [place.split("/", depth)[-1] for place in places]
+    outside = files["genre"].isna()
+    if outside.any():
+        first = f"{files['place'][outside].iloc[0]} …"
+        warnings.warn(
+            f"{outside.sum()} tracks outside the genre folders are left out: {first}", stacklevel=4
+        )
+    files = files[~outside].astype({"genre": str})
+    _check_genres(root, files["genre"], files["inner"])
+    wrappers = files["path"].iloc[0].relative_to(root).parts[:depth]
+    return files, [root.joinpath(*wrappers[:number]) for number in range(depth + 1)]
 
 
 def _audio_files(root: Path) -> Iterator[Path]:
@@ -175,82 +214,37 @@ def _audio_files(root: Path) -> Iterator[Path]:
         entered.update(targets)
 
 
-def _folder_of_genres(root: Path, paths: list[Path]) -> Path:
-    """Find the folder that holds those of the genres, at any depth."""
-    parent, places = root, [path.relative_to(root).parts for path in paths]
-    while name := _wrapper(places):
-        parent /= name
-        places = [place[1:] for place in places if place[0] == name]
-    return parent
+def _depth_of_genres(folders: pd.DataFrame) -> int:
+    """Return the depth of the genres' folders, below those that stand alone, such as Data."""
+    for depth in folders.columns[:-2]:
+        names, inner = folders[depth].dropna(), folders[depth + 1]
+        one_inside = inner.nunique() < 2 and inner[names.index].isna().any()
+        if len(set(names)) > 1 or names.iloc[0].lower() in GENRES or one_inside:
+            return depth
+    return max(folders.columns[-1] - 1, 0)
 
 
-def _wrapper(places: list[tuple[str, ...]]) -> str:
-    """Return the folder that stands alone, as Data does around the genres; "" if none does."""
-    names = {place[0] for place in places if len(place) > 1}
-    name = min(names, default="")
-    holds_tracks = any(len(place) == 2 for place in places)
-    n_folders = len({place[1] for place in places if len(place) > 2})
-    is_genre = name.lower() in GENRES or (holds_tracks and n_folders < 2)
-    return name if len(names) == 1 and not is_genre else ""
-
-
-def _check_folders(root: Path, parent: Path, inside: list[Path], outside: list[Path]) -> None:
-    """Refuse folders without genres, or with genres in several places; warn of odd ones."""
-    if not inside:
-        raise CourseError(
-            f"{root} holds no audio files in folders named after their genres: point to a folder "
-            "that holds a folder of tracks for each genre, such as blues/blues.00000.wav"
-        )
-    places = [path.relative_to(parent).parts for path in inside]
-    _refuse_several_places(root, places)
-    genres = sorted({place[0] for place in places})
-    if outside:
-        first = escaped_name(outside[0])
-        warnings.warn(
-            f"{len(outside)} tracks outside the genre folders are left out: {first} …", stacklevel=4
-        )
-    if all(name.isdecimal() and len(name) <= 3 for name in genres):
-        warnings.warn(
-            f"the genres are taken from the folders {', '.join(genres[:3])} …, which are numbers: "
-            "the folders of FMA say nothing, and its genres stand in its tracks.csv; put the "
-            "tracks into folders named after them",
-            stacklevel=4,
-        )
-    warn_of_genres_alike(genres)
-
-
-def _refuse_several_places(root: Path, places: list[tuple[str, ...]]) -> None:
-    """Refuse folders of genre folders, such as train and test, that stand side by side."""
-    folders: dict[str, set[str]] = {place[0]: set() for place in places}
-    for name, folder, *_ in (place for place in places if len(place) > 2):
-        folders[name].add(folder.lower())
-    parts = {name.lower() for name in folders} <= _PARTS
-    several = [
-        escaped_name(name)
-        for name, inner in folders.items()
-        if name.lower() not in GENRES and (len(inner.intersection(GENRES)) > 1 or (parts and inner))
-    ]
-    if several:
+def _check_genres(root: Path, genres: pd.Series, inner: pd.Series) -> None:
+    """Refuse folders of genres side by side, such as train and test; warn of odd genres."""
+    known = inner.where(inner.str.lower().isin(GENRES))
+    found = pd.DataFrame({"known": known, "inner": inner}).groupby(genres).nunique()
+    lower = found.index.str.lower()
+    are_parts = lower.isin(_PARTS).all()
+    within = (found["known"] > 1) | (are_parts & (found["inner"] > 0))
+    several = found.index[within & ~lower.isin(GENRES)]
+    if len(several):
         raise CourseError(
             f"{root} holds genre folders in more than one place, also within "
             f"{' and '.join(several)}: point to the one that is meant"
         )
-
-
-def _table(parent: Path, paths: list[Path]) -> pd.DataFrame:
-    places = [escaped_name(path.relative_to(parent).as_posix()) for path in paths]
-    genres = [place.partition("/")[0] for place in places]
-    tracks = pd.DataFrame({"track_id": list(map(track_name, places, genres)), "genre": genres})
-    # A column of text cannot hold a path whose bytes are no UTF-8.
-    tracks = tracks.assign(artist="", path=pd.Series(map(str, paths), dtype=object))
-    headers = map(_header, paths)
-    tracks = tracks.join(pd.DataFrame(headers, columns=["seconds", "sample_rate", "problem"]))
-    tracks = tracks.sort_values("track_id", kind="stable", ignore_index=True)
-    if (twice := tracks["track_id"].duplicated(keep=False)).any():
-        first, second = map(escaped_name, tracks["path"][twice][:2])
-        name = tracks["track_id"][twice].iloc[0]
-        raise CourseError(f"{first} and {second} are both track {name}: keep or rename one of them")
-    return tracks
+    if found.index.str.fullmatch(r"\d{1,3}").all():
+        warnings.warn(
+            f"the genres' folders {', '.join(found.index[:3])} … have numbers for names: those of "
+            "FMA say nothing, and its genres stand in its tracks.csv; put the tracks into folders "
+            "named after them",
+            stacklevel=5,
+        )
+    warn_of_genres_alike(genres)
 
 
 def _header(path: Path) -> tuple[float, int, str]:
@@ -263,16 +257,6 @@ def _header(path: Path) -> tuple[float, int, str]:
 def escaped_name(name: str | Path) -> str:
     """Return a file's name as text, with a sign like \\xe9 for each byte that is no UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _artists_by_folder(tracks: pd.DataFrame, parent: Path) -> dict[str, str]:
-    """Return the folder within its genre that each track lies in, where all lie in such."""
-    places = [Path(path).relative_to(parent).parts for path in tracks["path"]]
-    if any(len(place) < 3 for place in places):
-        return {}
-    print(f"artists are taken from the folders: {escaped_name('/'.join(places[0]))}")
-    names = same_spelling(escaped_name(place[1]) for place in places)
-    return dict(zip(tracks["track_id"], names, strict=True))
 
 
 def _recordings(tracks: pd.DataFrame, whole: pd.Series) -> pd.Series:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PureWindowsPath
@@ -32,8 +29,7 @@ class Collection(NamedTuple):
     the archive may be packed anew at any time, and the file `checksums` lists its tracks' own.
     """
 
-    title: str
-    size: str
+    about: str
     sources: tuple[tuple[str, str | None], ...]
     checksums: Traversable | None = None
 
@@ -41,14 +37,12 @@ class Collection(NamedTuple):
 _MINI = "https://github.com/TempoBeatDownbeat/gtzan_mini/archive/"
 COLLECTIONS = {
     "mini": Collection(
-        "GTZAN mini",
-        "100 tracks, about 120 MB, 140 MB unpacked",
+        "GTZAN mini (100 tracks, about 120 MB, 140 MB unpacked)",
         ((_MINI + "a61439e.tar.gz", None), (_MINI + "refs/heads/main.tar.gz", None)),
         files(__package__) / "checksums" / "gtzan_mini.sha256",
     ),
     "full": Collection(
-        "GTZAN",
-        "1000 tracks, 1.2 GB, 1.3 GB more unpacked",
+        "GTZAN (1000 tracks, 1.2 GB, 1.3 GB more unpacked)",
         (
             (
                 "https://huggingface.co/datasets/marsyas/gtzan/resolve/main/data/genres.tar.gz",
@@ -86,17 +80,17 @@ def fetch_tracks(name: str) -> Path:
     if folder.is_dir():
         return folder
     hosts = " or ".join(dict.fromkeys(urlsplit(url).netloc for url, _ in collection.sources))
-    print(f"Fetching {collection.title} ({collection.size}) from {hosts} into {folder}. {RIGHTS}")
+    print(f"Fetching {collection.about} from {hosts} into {folder}. {RIGHTS}")
     failures = []
-    with _half_done() as temporary:
-        for number, (url, sha256) in enumerate(collection.sources):
-            try:
-                archive = _download(url, sha256, temporary, f"{name}-{number}.tar.gz")
+    for url, sha256 in collection.sources:
+        try:
+            with _half_done() as temporary:
+                archive = _download(url, sha256, Path(temporary), f"{name}.tar.gz")
                 return _unpack_as(folder, archive, collection.checksums)
-            except CourseError as error:
-                failures.append(f"{url} ({error})")
+        except CourseError as error:
+            failures.append(f"{url} ({error})")
     raise CourseError(
-        f"{collection.title} could not be fetched: {'; '.join(failures)}. By hand: save the "
+        f"{collection.about} could not be fetched: {'; '.join(failures)}. By hand: save the "
         "archive from one of these addresses; give its path, or that of any copy of GTZAN, to "
         "load_tracks, or set GTZAN_DATA to it"
     )
@@ -108,16 +102,16 @@ def fetch_sturm(name: str) -> Path:
     The fault-filtered lists are those of Kereliuk, Sturm and Larsen (2015), "Deep learning and
     music adversaries".
     """
-    folder = kept(f"sturm/{name}").parent
-    if not (folder / name).is_file():
+    path = kept(f"sturm/{name}")
+    if not path.is_file():
         host = urlsplit(STURM).netloc
-        print(f"Fetching Sturm's {name} (less than 100 kB) from {host} into {folder}.")
+        print(f"Fetching Sturm's {name} (less than 100 kB) from {host} into {path.parent}.")
     try:
-        return _download(STURM + name, STURM_FILES[name], folder, name)
+        return _download(STURM + name, STURM_FILES[name], path.parent, name)
     except CourseError as error:
         raise CourseError(
             f"Sturm's {name} could not be fetched: {STURM}{name} ({error}). By hand: save that "
-            f"page as {folder / name}"
+            f"page as {path}"
         ) from error
 
 
@@ -128,11 +122,6 @@ def fetch_index() -> Path:
     -------
     pathlib.Path
         A text file with a line "file ::: artist ::: title" per track.
-
-    Raises
-    ------
-    CourseError
-        If it cannot be fetched.
 
     Examples
     --------
@@ -163,15 +152,9 @@ def is_audio(name: str) -> bool:
     return Path(name).suffix.lower() in AUDIO_SUFFIXES and not is_stray(name)
 
 
-@contextmanager
-def _half_done() -> Iterator[Path]:
-    """Yield a folder for what is half done; what killed programs left there goes a day later."""
-    for left in cache_folder().glob(".half-done-*"):
-        with suppress(OSError):
-            if left.stat().st_mtime < time.time() - 24 * 3600:
-                shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".half-done-") as folder:
-        yield Path(folder)
+def _half_done() -> tempfile.TemporaryDirectory:
+    """Return a folder for what is not whole yet, on the disk where it is to be kept."""
+    return tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".half-done-")
 
 
 def _download(url: str, sha256: str | None, folder: Path, name: str) -> Path:
@@ -190,12 +173,6 @@ def _reason(error: Exception) -> str:
     """Say in a few words why a download failed."""
     from requests import exceptions
 
-    text = " ".join(str(error).split())
-    if isinstance(error, exceptions.HTTPError):
-        return f"the server answers {error.response.status_code}"
-    if "does not match the known hash" in text:
-        log_in = "does this network want you to log in first? Then do so in a browser"
-        return f"what arrived has the wrong checksum: {log_in}"
     reasons = {
         exceptions.ProxyError: "no connection through the proxy",
         exceptions.SSLError: "the certificate is not trusted: set REQUESTS_CA_BUNDLE to the file "
@@ -204,15 +181,18 @@ def _reason(error: Exception) -> str:
         exceptions.ChunkedEncodingError: "the download broke off",
         exceptions.ConnectionError: "the connection failed",
     }
-    known = (reason for kind, reason in reasons.items() if isinstance(error, kind))
+    text = " ".join(str(error).split())[:300]
+    reason = next((known for kind, known in reasons.items() if isinstance(error, kind)), text)
+    if "does not match the known hash" in text:
+        reason = "wrong checksum: does this network want you to log in first, in a browser?"
     proxies = "; if it is the proxy, look at HTTPS_PROXY and ALL_PROXY" if getproxies() else ""
-    return next(known, text[:300]) + proxies
+    return reason + proxies
 
 
 def _unpack_as(folder: Path, archive: Path, checksums: Traversable | None = None) -> Path:
     """Unpack elsewhere, check, and only then give the folder its name."""
     with _half_done() as temporary:
-        unpacked = temporary / folder.name
+        unpacked = Path(temporary) / folder.name
         _extract(archive, unpacked)
         if checksums:
             _verify(unpacked, checksums)
@@ -226,18 +206,19 @@ def _unpack_as(folder: Path, archive: Path, checksums: Traversable | None = None
 
 
 def _extract(archive: Path, folder: Path) -> None:
-    """Write an archive's tracks and lists of artists into a folder; leave out the rest."""
+    """Write an archive's tracks and lists of artists into a folder; leave out the rest.
+
+    Not by `extractall`: it is safe only with a filter, which Python 3.11.2 does not know.
+    """
     try:
         for name, file in tqdm(_entries(archive), archive.name, unit=" files", leave=False):
             place = PureWindowsPath(name)  # its rules are stricter: drives, and both kinds of slash
             if place.anchor or ".." in place.parts:
-                raise CourseError(f"{archive.name} is not safe: {name} would land outside")
+                raise ValueError(f"it is not safe: {name} would land outside")
             target = folder.joinpath(*place.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with file, target.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
-    except CourseError:
-        raise
     except Exception as error:  # damaged archives raise whatever their compression does
         way_out = WAY_OUT if getattr(error, "errno", None) else "fetch it again"
         raise CourseError(f"{archive.name} cannot be unpacked ({error}): {way_out}") from error
@@ -246,11 +227,7 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield the name and the content of each wanted file in an archive.
-
-    Read one by one, because `extractall` is safe only with a filter, which the Python of some
-    systems (3.11.2) does not know. A link is read as the entry that it names.
-    """
+    """Yield the name and the content of each wanted file; a link is read as what it names."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
@@ -261,12 +238,13 @@ def _entries(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             for entry in packed:
                 if _is_wanted(entry.name) and (file := packed.extractfile(entry)):
                     yield entry.name, file
-            _read_to_end(packed)
+            packed.fileobj.seek(packed.offset)
+            if any(packed.fileobj.read(tarfile.BLOCKSIZE)):  # tarfile takes that for the end
+                raise tarfile.ReadError("an entry's header is broken")
+            while packed.fileobj.read(2**20):  # a wrong checksum at the end shows only there
+                pass
     else:
-        raise CourseError(
-            f"{archive.name} is neither a folder nor a tar or zip archive of tracks, or it is "
-            "cut short or damaged: fetch it again"
-        )
+        raise ValueError("it is no folder, tar or zip archive of tracks, or it is cut short")
 
 
 def _is_wanted(entry: str) -> bool:
@@ -274,21 +252,10 @@ def _is_wanted(entry: str) -> bool:
     return not any(map(is_stray, folders)) and (is_audio(name) or name in LISTS_OF_ARTISTS)
 
 
-def _read_to_end(packed: tarfile.TarFile) -> None:
-    """Refuse a broken header, which tarfile takes for the end, and a wrong checksum at the end."""
-    packed.fileobj.seek(packed.offset)
-    if any(packed.fileobj.read(tarfile.BLOCKSIZE)):
-        raise tarfile.ReadError("an entry's header is broken")
-    while packed.fileobj.read(2**20):
-        pass
-
-
 def _verify(folder: Path, checksums: Traversable) -> None:
     """Hold the unpacked tracks against a list of their checksums, one by one."""
-    tracks = {f"{path.parent.name}/{path.name}": path for path in folder.rglob("*.*")}
+    found = {f"{path.parent.name}/{path.name}": path for path in folder.rglob("*.*")}
     for line in checksums.read_text(encoding="utf-8").splitlines():
         sha256, name = line.split()
-        if name not in tracks:
-            raise CourseError(f"{name} is missing in the archive")
-        if hashlib.sha256(tracks[name].read_bytes()).hexdigest() != sha256:
-            raise CourseError(f"{name} in the archive has the wrong checksum")
+        if name not in found or pooch.file_hash(found[name]) != sha256:
+            raise CourseError(f"{name} is missing in the archive, or its checksum is wrong")

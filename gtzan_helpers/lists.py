@@ -21,15 +21,11 @@ GENRES = [
     *("jazz", "metal", "pop", "reggae", "rock"),
 ]
 DEMO = Path(__file__).parent / "demo"
-FILTERED_LISTS = {
-    "train": "train_filtered.txt",
-    "validation": "valid_filtered.txt",
-    "test": "test_filtered.txt",
-}
-_INDEX_LINE = re.compile(r"([^:].*?):::(.*?):::(.*)")
-_LIST_LINE = re.compile(r"((?:[^/]+/)*[^/]+\.\d{5}\.\w+)")  # the folder may be missing
-# Where fewer of the tracks than this are on a list of artists, the list may be about others.
-_ENOUGH_NAMED = 0.9
+_FILTERED_LISTS = ("train_filtered.txt", "valid_filtered.txt", "test_filtered.txt")  # of PARTS
+_INDEX_LINE = r"([^:].*?):::(.*?):::(.*)"
+_LIST_LINE = r"((?:[^/]+/)*[^/]+\.\d{5}\.\w+)"  # the folder may be missing
+# Where a larger share of the tracks is not on a list of artists, the list may be about others.
+MISSING_ALLOWED = 0.1
 
 
 def read_index(path: str | Path) -> pd.DataFrame:
@@ -54,11 +50,9 @@ def read_index(path: str | Path) -> pd.DataFrame:
     Notes
     -----
     Published by B. L. Sturm at https://github.com/boblsturm/GTZAN.
-
-    Lesson: 01_explore_the_data.
     """
     rows = _read_lines(path, _INDEX_LINE, "file ::: artist ::: title")
-    return pd.DataFrame(rows, columns=["track_id", "artist", "title"])
+    return rows.set_axis(["track_id", "artist", "title"], axis="columns")
 
 
 def read_list(path: str | Path) -> list[str]:
@@ -79,7 +73,7 @@ def read_list(path: str | Path) -> list[str]:
     CourseError
         If the file cannot be read or is empty, or a line does not name a track or names one twice.
     """
-    return [track_id for (track_id,) in _read_lines(path, _LIST_LINE, "genre/genre.00000.wav")]
+    return list(_read_lines(path, _LIST_LINE, "genre/genre.00000.wav")[0])
 
 
 def find_artists(
@@ -87,7 +81,6 @@ def find_artists(
     track_ids: pd.Series,
     index: str | Path | None = None,
     whole: pd.Series | None = None,
-    sturms: bool = True,
 ) -> dict[str, str] | None:
     """Return the artist of each track that is on a list of artists; None if there is no list.
 
@@ -96,25 +89,23 @@ def find_artists(
     `whole`, have its artist. Warns where the list seems to be about other tracks.
     """
     lists = [place / name for place in places for name in LISTS_OF_ARTISTS]
-    if sturms and any(map(is_gtzans, track_ids)):
+    if any(map(is_gtzans, track_ids)):
         lists.append(kept("sturm/index.txt"))
     index = index or next((path for path in lists if path.is_file()), None)
     if index is None:
         return None
     table = _read_artists(Path(index)) if Path(index).suffix == ".csv" else read_index(index)
     listed = dict(zip(table["track_id"], same_spelling(table["artist"]), strict=True))
-    whole = track_ids if whole is None else whole
-    found = find_listed([*track_ids, *whole], listed)
-    pairs = dict(zip(track_ids, whole, strict=True))
-    artists = {own: found.get(own, found.get(track)) for own, track in pairs.items()}
-    if missing := [name for name, artist in artists.items() if artist is None]:
-        named = len(artists) - len(missing)
-        if named < _ENOUGH_NAMED * len(artists):
-            warnings.warn(
-                f"the list of artists {index} names {named} of the {len(artists)} tracks: not "
-                f"{missing[0]!r}; it begins with {next(iter(listed), '')!r}",
-                stacklevel=4,
-            )
+    tracks = dict(zip(track_ids, track_ids if whole is None else whole, strict=True))
+    found = find_listed({*tracks, *tracks.values()}, listed)
+    artists = {own: found.get(own, found.get(track)) for own, track in tracks.items()}
+    missing = [name for name, artist in artists.items() if artist is None]
+    if len(missing) > MISSING_ALLOWED * len(artists):
+        warnings.warn(
+            f"the list of artists {index} names {len(artists) - len(missing)} of the "
+            f"{len(artists)} tracks: not {missing[0]!r}; it begins with {next(iter(listed), '')!r}",
+            stacklevel=4,
+        )
     return {name: artist for name, artist in artists.items() if artist is not None}
 
 
@@ -159,21 +150,27 @@ def fault_filtered(
 
     Lesson: 03_dense_network.
     """
-    if _are_the_demos(tracks):
+    if tracks.get("artist", pd.Series(dtype=str)).isin(set(demo_artists().values())).any():
         raise CourseError(
             "the fault-filtered lists are about GTZAN's own tracks, and these are the demo's: "
             'divide by="artist"'
         )
     published = {
         track_id: part
-        for part, name in FILTERED_LISTS.items()
+        for part, name in zip(PARTS, _FILTERED_LISTS, strict=True)
         for track_id in read_list(fetch_sturm(name) if lists is None else Path(lists) / name)
     }
     # The lists say blues.00000, also of pieces such as blues.00000.7 and of names with folders.
     names = tracks["track_id"].astype(str)
     listed = names.str.extract(r"^(?:.*/)?([^/]+\.\d{5})(?:\.\d+)?$")[0].str.lower().fillna(names)
     parts = listed.map(published).fillna("").astype(str).rename("part")
-    _refuse_empty_parts(parts, "the fault-filtered lists")
+    if repaired:
+        parts = _without_shared_artists(tracks, parts)
+    if empty := [part for part in PARTS if part not in set(parts)]:
+        raise CourseError(
+            f"the fault-filtered lists{', without shared artists,' * repaired} put no track of "
+            f'this table into {", ".join(empty)}: divide by="artist"'
+        )
     if absent := sorted(set(published) - set(listed)):
         warnings.warn(
             f"{len(absent)} of the {len(published)} tracks that the fault-filtered lists name are "
@@ -181,17 +178,7 @@ def fault_filtered(
             "with published ones",
             stacklevel=2,
         )
-    if repaired:
-        parts = _without_shared_artists(tracks, parts)
-        _refuse_empty_parts(parts, "without shared artists, the fault-filtered lists")
     return parts
-
-
-def _refuse_empty_parts(parts: pd.Series, lists: str) -> None:
-    if empty := [part for part in PARTS if not (parts == part).any()]:
-        raise CourseError(
-            f'{lists} put no track of this table into {", ".join(empty)}: divide by="artist"'
-        )
 
 
 @lru_cache
@@ -203,39 +190,28 @@ def demo_artists() -> dict[str, str]:
 
 def is_gtzans(track_id: str) -> bool:
     """Whether a track is called like one of GTZAN's."""
-    genre, _, number = track_id.partition(".")
-    return genre in GENRES and re.match(r"\d{5}(\.|$)", number) is not None
+    return re.match(rf"({'|'.join(GENRES)})\.\d{{5}}(\.|$)", track_id) is not None
 
 
-def _read_lines(path: str | Path, pattern: re.Pattern[str], form: str) -> list[list[str]]:
+def _read_lines(path: str | Path, pattern: str, form: str) -> pd.DataFrame:
     """Return the fields of each line of a list, the first a track's name, each track only once."""
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError) as error:
-        raise CourseError(f"the list {path} cannot be read ({error}): check the path") from error
-    rows: dict[str, list[str]] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("##"):
-            continue
-        match = pattern.fullmatch(line.strip())
-        if match is None:
-            fault = f"is not {form!r} but {line.strip()!r}: correct it"
-            raise CourseError(f"line {number} of the list {path} {fault}")
-        fields = [field.strip() for field in match.groups()]
-        track_id = track_name(fields[0])
-        if track_id in rows:
-            raise CourseError(f"line {number} of the list {path} repeats {track_id}: remove it")
-        rows[track_id] = [track_id, *fields[1:]]
-    if not rows:
+    lines = pd.Series(read_text(path).splitlines(), dtype=str).str.strip()
+    lines = lines[(lines != "") & ~lines.str.startswith("##")]
+    if lines.empty:
         raise CourseError(f"the list {path} names no tracks: is it the right file?")
-    return list(rows.values())
+    rows = lines.str.extract(f"^{pattern}$").apply(lambda column: column.str.strip())
+    rows[0] = rows[0].map(track_name, "ignore")
+    if (wrong := rows[0].isna() | rows[0].duplicated()).any():
+        number = wrong.idxmax()
+        raise CourseError(
+            f"line {number + 1} of the list {path} is not {form!r}, or names a track again: "
+            f"{lines[number]!r}; correct or remove it"
+        )
+    return rows.reset_index(drop=True)
 
 
 def _read_artists(path: Path) -> pd.DataFrame:
-    try:
-        table, _ = read_table(path)
-    except (OSError, ValueError) as error:
-        raise CourseError(f"the list of artists {path} cannot be read: {error}") from error
+    table, _ = read_table(path)
     if not {"track_id", "artist"} <= set(table.columns):
         raise CourseError(
             f"the list of artists {path} needs the columns track_id and artist, but has "
@@ -247,13 +223,6 @@ def _read_artists(path: Path) -> pd.DataFrame:
         name = table["track_id"][twice].iloc[0]
         raise CourseError(f"the list of artists {path} names two artists for {name}: keep one")
     return table
-
-
-def _are_the_demos(tracks: pd.DataFrame) -> bool:
-    """Whether there are tracks of the demo in a table, whose names look like those of GTZAN."""
-    if "source" in tracks:
-        return bool((tracks["source"] == "demo").any())
-    return "artist" in tracks and bool(tracks["artist"].isin(set(demo_artists().values())).any())
 
 
 def _without_shared_artists(tracks: pd.DataFrame, parts: pd.Series) -> pd.Series:

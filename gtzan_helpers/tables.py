@@ -9,12 +9,13 @@ import unicodedata
 import warnings
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from .audio import AUDIO_SUFFIXES
+from .errors import CourseError
 
 # A row this short, whose name differs from another's in its last number only, is hardly a track.
 PIECE_SECONDS = 10.0
@@ -30,41 +31,39 @@ _NOBODY = {"various artists", "compilations", "unknown artist"}
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a file in UTF-8, UTF-16 or Windows' own code, packed with gzip or not.
-
-    Where it cannot be read or is no text, the error is an OSError or ValueError, not yet ours.
-    """
-    data = Path(path).read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
+    """Return the text of a file in UTF-8, UTF-16 or Windows' own code, packed with gzip or not."""
+    try:
+        data = Path(path).read_bytes()
+        if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        except (EOFError, zlib.error) as error:
-            raise ValueError("the packed file is cut short or damaged") from error
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
-    if data[:2] == b"PK":
-        raise ValueError("it is a zip archive or an Excel file: unpack it, or save it as CSV")
-    if b"\0" in data:
-        raise ValueError("it is no text")
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return data.decode("utf-16")
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
+        raise CourseError(
+            f"{path} cannot be read ({error}): check the path and the file"
+        ) from error
+    if data[:2] == b"PK" or b"\0" in data:
+        raise CourseError(f"{path} is no text: unpack an archive, and save an Excel file as CSV")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("cp1252")
+        return data.decode("cp1252", "replace")
 
 
 def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     """Read a CSV file as text, and return it with its separator: comma, semicolon or tab.
 
     Everything stays text: there are genres called 1990, 001, NA and True. Columns without a name,
-    which count the rows, are left out. Errors are those of `read_text`.
+    which count the rows, are left out.
     """
     text = io.StringIO(read_text(path), newline=None).read().lstrip("\n")  # any system's line ends
-    if stated := re.match(r"sep=(.)\n", text):  # a line that Excel writes and understands
-        text = text[stated.end() :]
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    text = re.sub(r"\Asep=.\n", "", text)  # a line that Excel writes and understands
+    separator = max(",;\t", key=text.partition("\n")[0].count)
     options = {"dtype": str, "keep_default_na": False, "index_col": False, "lineterminator": "\n"}
-    table = pd.read_csv(io.StringIO(text), sep=separator, **options).fillna("")
+    try:
+        table = pd.read_csv(io.StringIO(text), sep=separator, **options).fillna("")
+    except ValueError as error:
+        raise CourseError(f"{path} cannot be read as a table ({error}): correct it") from error
     table.columns = table.columns.str.strip()
     return table.loc[:, ~table.columns.str.fullmatch(r"(Unnamed: [\d.]+)?")], separator
 
@@ -114,8 +113,8 @@ def tracks_of_pieces(names: pd.Series, genres: pd.Series, seconds: pd.Series | f
     return tracks.mask(shared, start)
 
 
-def find_listed(track_ids: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
-    """Return what a list says of each track that it names: all of `track_ids` that are found.
+def find_listed(track_ids: Collection[str], listed: Mapping[str, str]) -> dict[str, str]:
+    """Return what a list says of each of some tracks, named once each, that it names.
 
     Names match whatever their case, their suffix and their form of accents; and a path matches the
     end of a longer one, unless that is the end of several.
@@ -125,15 +124,14 @@ def find_listed(track_ids: Iterable[str], listed: Mapping[str, str]) -> dict[str
         whole[_ends(name)[0]].add(value)
         for end in _ends(name):
             ends[end].add(value)
-    ids = list(dict.fromkeys(track_ids))
-    n_ids = Counter(end for name in ids for end in _ends(name))
+    n_ids = Counter(end for name in track_ids for end in _ends(name))
     found = {}
-    for name in ids:
+    for name in track_ids:
         own, *shorter = _ends(name)
-        of_end = next((whole[end] for end in shorter if end in whole and n_ids[end] == 1), set())
+        of_end = next((whole[end] for end in shorter if end in whole and n_ids[end] == 1), ())
         values = whole.get(own) or ends.get(own) or of_end
         if len(values) == 1:
-            found[name] = min(values)
+            (found[name],) = values
     return found
 
 
@@ -149,14 +147,13 @@ def same_spelling(artists: Iterable[str]) -> list[str]:
 
 
 def warn_of_genres_alike(genres: Iterable[str]) -> None:
-    """Warn of genres whose names differ in nothing but case or spaces."""
-    alike: dict[str, str] = {}
-    for genre in dict.fromkeys(genres):
-        other = alike.setdefault("".join(genre.split()).casefold(), genre)
-        if other != genre:
+    """Warn of genres whose names differ in nothing but case, spaces and signs."""
+    names = pd.Series(sorted(set(genres)), dtype=str)
+    for _, alike in names.groupby(names.map(_plain)):
+        if len(alike) > 1:
             warnings.warn(
-                f"{other!r} and {genre!r} are taken for two genres: give them one name if they "
-                "are meant to be one",
+                f"{' and '.join(map(repr, alike))} are taken for different genres: give them one "
+                "name if they are meant to be one",
                 stacklevel=4,
             )
 

@@ -96,16 +96,9 @@ def artists(path):
     return sorted(set(tracks["artist"])), strictest_split(tracks), describe_source(tracks)
 
 
-def n_artists(n):
-    return lambda folder: sum(load_tracks(folder)["artist"] != "") == n
-
-
-def n_tracks(n):
-    return lambda folder: len(load_tracks(folder)) == n
-
-
-def genres(*names):
-    return lambda folder: tuple(sorted(set(load_tracks(folder)["genre"]))) == names
+def distinct(column, count):
+    """Return a use that is fine where a column of the tracks has so many known values."""
+    return lambda folder: len(set(load_tracks(folder)[column]) - {""}) == count
 
 
 def pieces_apart(tracks, whole):
@@ -206,13 +199,20 @@ def with_parts(use):
     return lambda _: use(table, split(table, by="track"))
 
 
+def fine(use, kind, make):
+    return kind, make, use, "fine"
+
+
+def said(use, kind, make, *names):
+    return kind, make, use, "said", names
+
+
+def refused(use, kind, make, *names):
+    return kind, make, use, "refused", names
+
+
 def nothing(folder):
     return folder
-
-
-def group(outcome, use, *rows):
-    """Return rows of the table that are used alike: each a kind, a maker, and names to be named."""
-    return [(kind, make, use, outcome, names) for kind, make, *names in rows]
 
 
 def form(change, name="features.csv"):
@@ -233,287 +233,207 @@ PIECES = [f"{name[:4]}/{name}.{k}.wav" for name in GTZAN for k in range(3)]
 SONGS = [f"{g}/song {c}.{k}.wav" for g in ("pop", "rock") for c in "abcd" for k in range(3)]
 ALBUMS = [f"{g}/{a}/Album/0{n}.wav" for g in ("Jazz", "Rock") for a in "AB" for n in range(2)]
 RENAMED = {"Hip-Hop": "hiphop", "Blues": "blues"}
+RENAMED_FILES = [f"{genre}/{name}.0000{n}.wav" for genre, name in RENAMED.items() for n in range(3)]
+RENAMED_INDEX = "".join(f"{name.partition('/')[2]}:::{name}:::\n" for name in RENAMED_FILES)
 TWO_FOLDERS = [f"{c}/blues/blues.0000{n}.wav" for c in "ab" for n in range(3)]
+IN_GTZAN = [f"Data/genres_original/{name[:4]}/{name}.wav" for name in GTZAN]
+DOTS = [
+    *("pop/...Baby One More Time.wav", "pop/__init__ (interlude).wav", "metal/...And Justice.wav"),
+    *("metal/._x.wav", "metal/.git/y.wav"),
+]
+ODD_NAMES = ["C$h/A$AP^_.wav", "C$h/夜に駆ける.wav", "_x/ b .wav", ".x/a\nb.wav", "_x/AC\\DC.wav"]
+PARTS = [f"{part}/{name}.wav" for part in ("train", "test") for name in ("pop/1", "rock/2")]
+BESIDE = ["mine/a.wav", "gtzan/blues/blues.00000.wav", "gtzan/jazz/jazz.00000.wav"]
+HALF = "".join(INDEX.splitlines(keepends=True)[:6])
+TWO_ARTISTS = "track_id,artist\nblues.00000,A\nblues.00000.wav,B\n"
+OTHERS = "track_id,artist\nsong 1,Me\n"
+EXCELS = "sep=;\ntrack_id;artist\n" + ";Z\n".join(GTZAN) + ";Z\n"
+ACCENTS = rows(["e\u0301te.wav", "ou\u0302.wav"], ["pop", "pop"])
+ACCENTS_INDEX = "\u00e9te.wav:::A:::\noû:::B:::"
+
+
+def without_recordings(folder):
+    return split(load_tracks(folder).drop(columns="recording"), by="track")
+
 
 FEATURE_FILES = [
-    *group(
-        "fine",
-        pieces_of_file,
-        ("pieces as published", csv(PUBLISHED)),
-        ("pieces called part", csv(in_pieces("{}_part{}.wav".format))),
-        ("pieces in brackets", csv(in_pieces("{} ({}).wav".format))),
-        ("pieces of own songs", csv(in_pieces("my {}b.{}".format))),
-        ("pieces in folders", csv(in_pieces("C:\\x\\{}-{}.mp3".format))),
+    fine(pieces_of_file, "pieces as published", csv(PUBLISHED)),
+    fine(pieces_of_file, "pieces called part", csv(in_pieces("{}_part{}.wav".format))),
+    fine(pieces_of_file, "pieces in brackets", csv(in_pieces("{} ({}).wav".format))),
+    fine(pieces_of_file, "pieces of own songs", csv(in_pieces("my {}b.{}".format))),
+    fine(pieces_of_file, "pieces in folders", csv(in_pieces("C:\\x\\{}-{}.mp3".format))),
+    refused(
+        *(naive_pieces, "pieces whose ids are one's own", csv(PUBLISHED)),
+        *("recording", "load_features"),
     ),
-    (
-        "pieces whose ids are one's own",
-        *(csv(PUBLISHED), naive_pieces),
-        *("refused", ("recording", "load_features")),
-    ),
-    (
-        "features divided as they are",
-        csv(WHOLE),
+    refused(
         lambda path: split(read_features(path).assign(genre="pop", artist="")),
-        *("refused", ("recording", "load_features")),
+        *("features divided as they are", csv(WHOLE), "recording", "load_features"),
     ),
-    (
-        "ids of a merged table",
-        csv(PUBLISHED),
+    fine(
         lambda path: read_features(path)["track_id"].nunique() == 12,
-        "fine",
+        *("ids of a merged table", csv(PUBLISHED)),
     ),
-    (
-        "a list in Excel's way",
-        csv(WHOLE, tracks_csv="sep=;\ntrack_id;artist\n" + ";Z\n".join(GTZAN) + ";Z\n"),
+    fine(
         lambda path: set(load_features(path)[0]["artist"]) == {"Z"},
-        "fine",
+        *("a list in Excel's way", csv(WHOLE, tracks_csv=EXCELS)),
     ),
-    (
-        "accents composed and decomposed",
-        csv(
-            rows(["e\u0301te.wav", "ou\u0302.wav"], ["pop", "pop"]),
-            index_txt="\u00e9te.wav:::A:::\noû:::B:::",
-        ),
+    fine(
         lambda path: list(load_features(path)[0]["artist"]) == ["A", "B"],
-        "fine",
+        *("accents composed and decomposed", csv(ACCENTS, index_txt=ACCENTS_INDEX)),
     ),
-    *group(
-        "said",
-        artists,
-        ("pieces as published, said", csv(PUBLISHED), "48 rows", "12 tracks"),
-        (
-            "pieces as published, artists",
-            csv(PUBLISHED, index_txt=INDEX),
-            *("Artist 11", "'artist'", "12 usable tracks of 12 in 48 pieces"),
-        ),
-        (
-            "names with paths",
-            with_index([f"Data/genres_original/{n[:4]}/{n}.wav" for n in GTZAN]),
-            "Artist 11",
-        ),
-        (
-            "names with paths of Windows",
-            with_index([f"C:\\x\\{n}.WAV" for n in GTZAN], LABELS),
-            "Artist 11",
-        ),
-        ("names without suffix", with_index(GTZAN), "Artist 11"),
-        (
-            "a list of artists about others",
-            csv(WHOLE, tracks_csv="track_id,artist\nsong 1,Me\n"),
-            *("tracks.csv", "0 of the 12", "'blues.00000'", "'song 1'"),
-        ),
-        (
-            "a list of artists about half",
-            csv(WHOLE, index_txt="".join(INDEX.splitlines(keepends=True)[:6])),
-            *("6 of the 12", "'jazz.00000'"),
-        ),
+    said(artists, "pieces as published, said", csv(PUBLISHED), "48 rows", "12 tracks"),
+    said(
+        *(artists, "pieces as published, artists", csv(PUBLISHED, index_txt=INDEX)),
+        *("Artist 11", "'artist'", "12 usable tracks of 12 in 48 pieces"),
     ),
-    *group(
-        "refused",
-        load_features,
-        (
-            "two folders, one name",
-            csv(rows(TWO_FOLDERS, ["blues"] * 6)),
-            *("two folders", "blues.00000"),
-        ),
-        ("one name twice", csv(rows(["a.wav", "b.wav", "a.wav"], [*"ppr"])), "track a"),
-        (
-            "two artists for one track",
-            csv(WHOLE, tracks_csv="track_id,artist\nblues.00000,A\nblues.00000.wav,B\n"),
-            *("two artists", "blues.00000"),
-        ),
+    said(artists, "names with paths", with_index(IN_GTZAN), "Artist 11"),
+    said(
+        *(artists, "names with paths of Windows"),
+        *(with_index([f"C:\\x\\{n}.WAV" for n in GTZAN], LABELS), "Artist 11"),
     ),
-    ("labels like numbers", csv(NUMBERS), same(NUMBERS), "fine"),
-    *group(
-        "fine",
-        same(WHOLE),
-        ("semicolons", form(lambda text: text.replace(",", ";").encode())),
-        ("decimal commas", form(german)),
-        ("tabs", form(lambda text: text.replace(",", "\t").encode())),
-        ("byte order mark, CRLF", form(lambda t: t.replace("\n", "\r\n").encode("utf-8-sig"))),
-        ("UTF-16", form(lambda text: text.encode("utf-16"))),
-        ("packed", form(lambda text: gzip.compress(text.encode()), "f.csv.gz")),
-        ("an index column", csv(WHOLE.reset_index(names=""))),
-        ("an index column with a name", csv(WHOLE.reset_index(names="Unnamed: 0"))),
+    said(artists, "names without suffix", with_index(GTZAN), "Artist 11"),
+    said(
+        *(artists, "a list of artists about others", csv(WHOLE, tracks_csv=OTHERS)),
+        *("tracks.csv", "0 of the 12", "'blues.00000'", "'song 1'"),
     ),
-    *group(
-        "refused",
-        read_features,
-        ("one more column", csv(WHOLE.assign(mood=1)), "mood", "remove"),
-        ("few columns", csv(WHOLE[["filename", "label"]]), "length", "more"),
-        ("an empty label", csv(WHOLE.assign(label=["blues", " "] * 6)), "label", "row 2"),
-        ("a word among numbers", csv(WHOLE.assign(tempo="fast")), "tempo"),
-        ("cut short", form(lambda text: text[:-500].encode()), "row 12"),
-        (
-            "packed and cut short",
-            form(lambda text: gzip.compress(text.encode())[:-99]),
-            "features.csv",
-        ),
-        ("an Excel file", form(lambda text: b"PK\3\4" + text.encode()), "Excel"),
-        ("sound for a table", form(lambda _: b"RIFF\0\0\0\1" * 9), "no text"),
+    said(
+        *(artists, "a list of artists about half", csv(WHOLE, index_txt=HALF)),
+        *("6 of the 12", "'jazz.00000'"),
     ),
-    (
-        "labels that differ in case",
-        csv(WHOLE.assign(label=["Rock", "rock "] * 6)),
-        *(read_features, "said", ("'Rock'", "'rock '")),
+    refused(
+        *(load_features, "two folders, one name", csv(rows(TWO_FOLDERS, ["blues"] * 6))),
+        *("two folders", "blues.00000"),
+    ),
+    refused(
+        *(load_features, "one name twice"),
+        *(csv(rows(["a.wav", "b.wav", "a.wav"], [*"ppr"])), "track a"),
+    ),
+    refused(
+        *(load_features, "two artists for one track", csv(WHOLE, tracks_csv=TWO_ARTISTS)),
+        *("two artists", "blues.00000"),
+    ),
+    fine(same(NUMBERS), "labels like numbers", csv(NUMBERS)),
+    fine(same(WHOLE), "semicolons", form(lambda text: text.replace(",", ";").encode())),
+    fine(same(WHOLE), "decimal commas", form(german)),
+    fine(same(WHOLE), "tabs", form(lambda text: text.replace(",", "\t").encode())),
+    fine(
+        *(same(WHOLE), "byte order mark, CRLF"),
+        form(lambda text: text.replace("\n", "\r\n").encode("utf-8-sig")),
+    ),
+    fine(same(WHOLE), "UTF-16", form(lambda text: text.encode("utf-16"))),
+    fine(same(WHOLE), "packed", form(lambda text: gzip.compress(text.encode()), "f.csv.gz")),
+    fine(same(WHOLE), "an index column", csv(WHOLE.reset_index(names=""))),
+    fine(same(WHOLE), "an index column with a name", csv(WHOLE.reset_index(names="Unnamed: 0"))),
+    refused(read_features, "one more column", csv(WHOLE.assign(mood=1)), "mood", "remove"),
+    refused(read_features, "few columns", csv(WHOLE[["filename", "label"]]), "length", "more"),
+    refused(
+        *(read_features, "an empty label"),
+        *(csv(WHOLE.assign(label=["blues", " "] * 6)), "label", "row 2"),
+    ),
+    refused(read_features, "a word among numbers", csv(WHOLE.assign(tempo="fast")), "tempo"),
+    refused(read_features, "cut short", form(lambda text: text[:-500].encode()), "row 12"),
+    refused(
+        *(read_features, "packed and cut short"),
+        *(form(lambda text: gzip.compress(text.encode())[:-99]), "features.csv"),
+    ),
+    refused(read_features, "an Excel file", form(lambda text: b"PK\3\4" + text.encode()), "Excel"),
+    refused(read_features, "sound for a table", form(lambda _: b"RIFF\0\0\0\1" * 9), "no text"),
+    said(
+        *(read_features, "labels that differ in case"),
+        *(csv(WHOLE.assign(label=["Rock", "rock "] * 6)), "'Rock'", "'rock '"),
     ),
 ]
 
 FOLDERS = [
-    (
-        "genres renamed",
-        sounds(
-            *(f"{genre}/{name}.0000{n}.wav" for genre, name in RENAMED.items() for n in range(3)),
-            index_txt="".join(
-                f"{name}.0000{n}.wav:::A{n}:::\n" for name in RENAMED.values() for n in range(3)
-            ),
-        ),
-        *(n_artists(6), "fine"),
+    fine(
+        *(distinct("artist", 6), "genres renamed"),
+        sounds(*RENAMED_FILES, index_txt=RENAMED_INDEX),
     ),
-    *group(
-        "fine",
-        n_artists(2),
-        (
-            "a list without folders",
-            sounds(
-                *("rock/song 0.wav", "pop/song 1.wav"),
-                tracks_csv="track_id,artist\nsong 0.mp3,A\nSONG 1,B",
-            ),
-        ),
-        (
-            "numbers for names",
-            sounds("rock/1.wav", "pop/02.wav", tracks_csv="track_id,artist\n1,A\n02,B\n"),
-        ),
+    fine(
+        *(distinct("artist", 2), "a list without folders"),
+        sounds("rock/s 0.wav", "pop/s 1.wav", tracks_csv="track_id,artist\ns 0.mp3,A\nS 1,B"),
     ),
-    *group(
-        "fine",
-        pieces_of_folder,
-        ("pieces in files", sounds(*PIECES)),
-        ("pieces of own songs in files", sounds(*SONGS)),
+    fine(
+        *(distinct("artist", 2), "numbers for names"),
+        sounds("rock/1.wav", "pop/02.wav", tracks_csv="track_id,artist\n1,A\n02,B\n"),
     ),
-    *group(
-        "fine",
-        n_tracks(3),
-        (
-            "names that begin with dots",
-            sounds(
-                *("pop/...Baby One More Time.wav", "pop/__init__ (interlude).wav"),
-                *("metal/...And Justice.wav", "metal/._x.wav", "metal/.git/y.wav"),
-            ),
-        ),
+    fine(pieces_of_folder, "pieces in files", sounds(*PIECES)),
+    fine(pieces_of_folder, "pieces of own songs in files", sounds(*SONGS)),
+    fine(distinct("track_id", 3), "names that begin with dots", sounds(*DOTS)),
+    fine(distinct("track_id", 5), "names of all kinds", sounds(*ODD_NAMES)),
+    fine(distinct("track_id", 2), "links in circles", linked),
+    fine(copies_together, "copies under two genres", copies),
+    refused(
+        *(without_recordings, "a table that has lost its recordings", copies),
+        *("recording", "load_tracks"),
     ),
-    (
-        "names of all kinds",
-        sounds(
-            *("C$h/A$AP^_.wav", "C$h/夜に駆ける.wav"),
-            *("_x/ b .wav", ".x/a\nb.wav", "_x/AC\\DC.wav"),
-        ),
-        *(n_tracks(5), "fine"),
+    said(latin_rows, "names in Latin-1", latin, "pop/caf\\xe9", "pop/caf\\xe8", "r\\xf6ck"),
+    fine(
+        *(distinct("genre", 2), "wrapped five times"),
+        sounds("a/b/c/d/e/pop/1.wav", "a/b/c/d/e/rock/1.wav"),
     ),
-    ("links in circles", linked, n_tracks(2), "fine"),
-    ("copies under two genres", copies, copies_together, "fine"),
-    (
-        "a table that has lost its recordings",
-        copies,
-        lambda folder: split(load_tracks(folder).drop(columns="recording"), by="track"),
-        *("refused", ("recording", "load_tracks")),
-    ),
-    ("names in Latin-1", latin, latin_rows, "said", ("pop/caf\\xe9", "pop/caf\\xe8", "r\\xf6ck")),
-    *group(
-        "fine",
-        genres("pop", "rock"),
-        ("wrapped five times", sounds("a/b/c/d/e/pop/1.wav", "a/b/c/d/e/rock/1.wav")),
-        ("an empty folder", with_empty_folder),
-    ),
-    (
-        "genres and albums, other depths",
+    fine(distinct("genre", 2), "an empty folder", with_empty_folder),
+    fine(
+        *(distinct("genre", 2), "genres and albums, other depths"),
         sounds("Jazz/A/1.wav", "Jazz/2.wav", "Rock/B/C/3.wav"),
-        *(genres("Jazz", "Rock"), "fine"),
     ),
-    (
-        "one genre of artists",
-        sounds("music/Rock/A/1.wav", "music/Rock/B/2.wav"),
-        *(genres("Rock"), "fine"),
+    said(
+        *(listed, "one genre of artists", sounds("music/Rock/A/1.wav", "music/Rock/B/2.wav")),
+        "1 genre (Rock)",
     ),
-    *group(
-        "said",
-        listed,
-        (
-            "names that fit two tracks",
-            sounds("rock/01.wav", "pop/01.wav", tracks_csv="track_id,artist\n01,A\n"),
-            *("0 of the 2", "'pop/01'"),
-        ),
-        (
-            "a list about others",
-            sounds("rock/a.wav", "pop/b.wav", index_txt="x/y.wav:::A:::\n"),
-            *("0 of the 2", "'x/y'"),
-        ),
-        ("pieces in files, said", sounds(*PIECES), "36 files", "12 tracks"),
-        (
-            "genres, artists and albums",
-            sounds(*ALBUMS),
-            *("2 genres (Jazz, Rock)", "artists are taken from the folders", "Jazz/A/Album/00"),
-        ),
-        ("artists for genres", sounds("music/A/1.wav", "music/B/2.wav"), "2 genres (A, B)"),
-        ("folders of FMA", sounds("000/000002.wav", "001/001005.wav"), "numbers", "tracks.csv"),
-        (
-            "tracks beside genres",
-            sounds("lost.wav", "pop/a.wav", "rock/b.wav"),
-            *("lost.wav", "2 usable"),
-        ),
-        (
-            "genres in two cases",
-            sounds("Rock/a.wav", "rock/b.wav", "pop/c.wav"),
-            *("'Rock'", "'rock'"),
-        ),
-        ("many genres", sounds(*(f"g{n:02}/a.wav" for n in range(12))), "and 2 more"),
+    said(
+        *(listed, "names that fit two tracks"),
+        sounds("rock/01.wav", "pop/01.wav", tracks_csv="track_id,artist\n01,A\n"),
+        *("0 of the 2", "'pop/01'"),
     ),
-    *group(
-        "refused",
-        load_tracks,
-        (
-            "train and test",
-            sounds("train/pop/1.wav", "train/rock/2.wav", "test/pop/3.wav", "test/rock/4.wav"),
-            *("train", "test"),
-        ),
-        (
-            "GTZAN beside other music",
-            sounds("mine/a.wav", "gtzan/blues/blues.00000.wav", "gtzan/jazz/jazz.00000.wav"),
-            "gtzan",
-        ),
+    said(
+        *(listed, "a list about others"),
+        *(sounds("rock/a.wav", "pop/b.wav", index_txt="x/y.wav:::A:::\n"), "0 of the 2", "'x/y'"),
     ),
+    said(listed, "pieces in files, said", sounds(*PIECES), "36 files", "12 tracks"),
+    said(
+        *(listed, "genres, artists and albums", sounds(*ALBUMS), "2 genres (Jazz, Rock)"),
+        *("artists are taken from the folders", "Jazz/A/Album/00"),
+    ),
+    said(listed, "artists for genres", sounds("music/A/1.wav", "music/B/2.wav"), "2 genres (A, B)"),
+    said(
+        *(listed, "folders of FMA", sounds("000/000002.wav", "001/001005.wav")),
+        *("numbers", "tracks.csv"),
+    ),
+    said(
+        *(listed, "tracks beside genres", sounds("lost.wav", "pop/a.wav", "rock/b.wav")),
+        *("lost.wav", "2 usable"),
+    ),
+    said(
+        *(listed, "genres in two cases", sounds("Rock/a.wav", "rock/b.wav", "pop/c.wav")),
+        *("'Rock'", "'rock'"),
+    ),
+    said(listed, "many genres", sounds(*(f"g{n:02}/a.wav" for n in range(12))), "and 2 more"),
+    refused(load_tracks, "train and test", sounds(*PARTS), "train", "test"),
+    refused(load_tracks, "GTZAN beside other music", sounds(*BESIDE), "gtzan"),
 ]
 
 TABLES = [
-    (
-        "no usable track",
-        sounds("pop/a.wav", "rock/b.wav"),
+    refused(
         lambda folder: split(usable(load_tracks(folder))),
-        *("refused", "no usable track"),
+        *("no usable track", sounds("pop/a.wav", "rock/b.wav"), "no usable track"),
     ),
-    (
-        "parts of a shuffled table",
-        nothing,
+    refused(
         with_parts(lambda table, parts: shared_artists(table.iloc[::-1], parts)),
-        *("refused", "indices"),
+        *("parts of a shuffled table", nothing, "indices"),
     ),
-    (
-        "parts of a shorter table",
-        nothing,
+    refused(
         with_parts(lambda table, parts: shared_artists(table.head(3), parts)),
-        *("refused", "indices"),
+        *("parts of a shorter table", nothing, "indices"),
     ),
-    (
-        "published lists by a wrong name",
-        nothing,
+    refused(
         with_parts(lambda table, _: split(table, "fault-filtered")),
-        *("refused", "fault_filtered"),
+        *("published lists by a wrong name", nothing, "fault_filtered"),
     ),
-    (
-        "published lists for the demo",
-        nothing,
+    refused(
         lambda folder: fault_filtered(load_tracks("demo"), lists=folder),
-        *("refused", "demo"),
+        *("published lists for the demo", nothing, "demo"),
     ),
 ]
 
