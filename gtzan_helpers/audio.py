@@ -318,8 +318,8 @@ def _has_last_page(path: Path) -> bool:
     """Whether the last page of an Ogg file is marked as such, in the sixth byte of its header."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 2**16))  # no page is longer
-        _, found, page = file.read().rpartition(b"OggS")
-    return bool(found) and len(page) > 1 and bool(page[1] & 4)
+        flags = file.read().rpartition(b"OggS")[2][1:2]
+    return bool(flags and flags[0] & 4)
 
 
 def _not_audio(path: Path) -> AudioError:

@@ -115,11 +115,12 @@ def same_recordings(tracks: Sequence[NDArray[np.int64]]) -> pd.DataFrame:
     table["track"] = np.repeat(np.arange(len(tracks)), counts)
     table = table[table.groupby("hash")["hash"].transform("size") <= MOST_ALIKE]
     pairs = table.merge(table, on="hash", suffixes=("_of_first", "_of_second"))
-    pairs["shift"] = pairs["at_of_second"] - pairs["at_of_first"]
-    pairs = pairs.rename(columns={"track_of_first": "first", "track_of_second": "second"})
-    pairs = pairs.loc[pairs["first"] < pairs["second"], ["first", "second", "shift"]]
+    pairs = pairs[pairs["track_of_first"] < pairs["track_of_second"]]
+    shift = pairs["at_of_second"] - pairs["at_of_first"]
+    pairs = pairs[["track_of_first", "track_of_second"]].set_axis(["first", "second"], axis=1)
     # A shift by half a frame divides its votes between two neighbours: count them together.
-    votes = pd.concat([pairs, pairs.assign(shift=pairs["shift"] - 1)]).value_counts()
+    both = [pairs.assign(shift=shift), pairs.assign(shift=shift - 1)]
+    votes = pd.concat(both).value_counts()
     votes = votes[votes >= FEWEST_LANDMARKS].reset_index(name="votes")
     shorter = np.minimum(counts[votes["first"]], counts[votes["second"]])
     votes = votes[votes["votes"] >= SAME_RECORDING * shorter]

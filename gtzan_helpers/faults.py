@@ -177,10 +177,8 @@ def _in_short(faults: pd.DataFrame) -> str:
 def need_sound(tracks: pd.DataFrame) -> None:
     """Refuse tracks of which only features are known."""
     if len(tracks) and (tracks["path"] == "").all():
-        raise CourseError(
-            "these tracks come from a feature file and have no sound: take tracks from "
-            "load_tracks, with the path of a folder that holds their files"
-        )
+        reason = "these tracks come from a feature file and have no sound"
+        raise CourseError(f"{reason}: take tracks from load_tracks, with a folder of sound files")
 
 
 def _measure(path: Path) -> dict[str, Any]:
