@@ -324,10 +324,10 @@ def _has_last_page(path: Path) -> bool:
 
 def _not_audio(path: Path) -> AudioError:
     suffix = path.suffix.lower()
-    reason, mark = f"not a readable {suffix[1:].upper()} file", _FIRST_BYTES.get(suffix, b"")
+    reason, mark = "not a readable audio file", _FIRST_BYTES.get(suffix, b"")
     with path.open("rb") as file:
         if not file.read(4).startswith(mark):
-            reason += f" (no {mark.decode()} header)"
+            reason = f"not a readable {suffix[1:].upper()} file (no {mark.decode()} header)"
     way_out = _KAGGLES if path.name == "jazz.00054.wav" else _TRY_AGAIN
     return AudioError(path, reason, way_out)
 
