@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile as sf
@@ -41,22 +41,22 @@ FAR_BEYOND = 10.0
 CANCELLED = 1e-3
 SAMPLE_RATES = (1000, 800_000)  # Hz: no recording has another, but a damaged header may
 
-# libsndfile's figure for the length of a FLAC file that was streamed to disk.
-_UNKNOWN_LENGTH = 2**63 - 1
+_UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's, of a FLAC file that was streamed to disk
 _BLOCK_SAMPLES = 2**19  # in memory at once while a file is read
 
 # What a file that read_audio reads may be called.
 _NEEDS_AUDIOREAD = {".m4a", ".mp4", ".aac", ".wma", ".webm"}  # libsndfile knows none of these
-_UNCOMPRESSED = {".wav", ".w64", ".rf64", ".au", ".aif", ".aiff", ".aifc", ".caf"}
-_COMPRESSED = {".flac", ".mp3", ".ogg", ".oga", ".opus"}
-AUDIO_SUFFIXES = _UNCOMPRESSED | _COMPRESSED | _NEEDS_AUDIOREAD
+AUDIO_SUFFIXES = _NEEDS_AUDIOREAD | {
+    *(".wav", ".w64", ".rf64", ".au", ".aif", ".aiff", ".aifc", ".caf"),
+    *(".flac", ".mp3", ".ogg", ".oga", ".opus"),
+}
 
 # How files begin that are what they are called; MP3 files, whatever they are called.
 _FIRST_BYTES = {".wav": b"RIFF", ".au": b".snd", ".flac": b"fLaC", ".ogg": b"OggS"}
 _LIKE_MP3 = re.compile(rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 _MP3_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}  # Hz
 _TRY_AGAIN = "fetch the file again, or leave it out as usable() does"
-_DAMAGED = "damaged: it cannot be decoded to its end"
+_KAGGLES = "GTZAN's copy on Kaggle is known for it: leave it out as usable() does"
 
 
 class AudioError(CourseError):
@@ -73,15 +73,6 @@ class AudioError(CourseError):
 def display_name(name: str | Path) -> str:
     """Return a file's name with ? for what no screen shows: line breaks, and bytes of no letter."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "?", str(name))
-
-
-class Blocks(NamedTuple):
-    """A part of an audio file, to be read block by block, and what is known before."""
-
-    sample_rate: int
-    n_channels: int
-    file_seconds: float
-    blocks: Iterator[NDArray[np.float32]]  # of shape (n_samples, n_channels), whole frames each
 
 
 def read_audio(
@@ -126,23 +117,20 @@ def read_audio(
     """
     peak = 0.0
     with naming(Path(path)):
-        part = read_blocks(path, offset, seconds)
-        blocks = []
-        for block in part.blocks:
+        sound, blocks = read_blocks(path, offset, seconds)
+        channels = []
+        for block in blocks:
             peak = max(peak, float(block.max()), -float(block.min()))
-            blocks.append(mix(block))
-        mono = np.concatenate(blocks)
-        if part.sample_rate != sample_rate:
+            channels.append(mix(block))
+        mono = np.concatenate(channels)
+        if sound.samplerate != sample_rate:
             import librosa  # here, because most tracks need no resampling and it is slow to load
 
-            mono = librosa.resample(mono, orig_sr=part.sample_rate, target_sr=sample_rate)
+            mono = librosa.resample(mono, orig_sr=sound.samplerate, target_sr=sample_rate)
     if peak > FAR_BEYOND:
-        reason = f"its amplitudes reach {peak:.0f}, where full scale is 1"
-        way_out = "divide its samples by the largest number of their kind, such as 32768"
-        raise AudioError(path, reason, way_out)
+        raise AudioError(path, f"its amplitudes reach {peak:.0f}, where full scale is 1")
     if peak > CANCELLED and np.abs(mono).max() < CANCELLED * peak:
-        reason = "its channels cancel each other out, so that their mean is silent"
-        raise AudioError(path, reason, "keep one of them only, or leave it out as usable() does")
+        raise AudioError(path, "its channels cancel each other, so that their mean is silent")
     return mono
 
 
@@ -156,8 +144,10 @@ def mix(block: NDArray[np.float32]) -> NDArray[np.float32]:
     return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
 
 
-def read_blocks(path: str | Path, offset: float = 0.0, seconds: float | None = None) -> Blocks:
-    """Open an audio file, to be read block by block; see `read_audio`."""
+def read_blocks(
+    path: str | Path, offset: float = 0.0, seconds: float | None = None
+) -> tuple[sf.SoundFile, Iterator[NDArray[np.float32]]]:
+    """Open an audio file, to be read in blocks of whole frames, shape (n_samples, n_channels)."""
     path = Path(path)
     if not 0 <= offset < np.inf or (seconds is not None and not seconds > 0):
         raise ValueError(f"offset {offset} or seconds {seconds} is not a part of a recording")
@@ -165,12 +155,11 @@ def read_blocks(path: str | Path, offset: float = 0.0, seconds: float | None = N
     rate, first, end = sound.samplerate, round(offset * sound.samplerate), sound.frames
     if seconds is not None and seconds * rate < end:
         end = min(end, first + max(1, round(seconds * rate)))
-    length = sound.frames / rate
     if end <= first:
         sound.close()
-        reason = f"no audio at {offset:g} s, it lasts {length:.1f} s"
+        reason = f"no audio at {offset:g} s, it lasts {sound.frames / rate:.1f} s"
         raise AudioError(path, reason, "start earlier")
-    return Blocks(rate, sound.channels, length, _blocks(path, sound, first, end - first))
+    return sound, _blocks(path, sound, first, end - first)
 
 
 def read_header(path: str | Path, exact: bool = False) -> tuple[float, int]:
@@ -184,11 +173,9 @@ def read_header(path: str | Path, exact: bool = False) -> tuple[float, int]:
     """
     path = Path(path)
     if path.suffix.lower() in _NEEDS_AUDIOREAD and not exact:
-        with naming(path):
-            _refuse_what_is_no_file(path)
-            with _audioread(path) as sound:
-                if sound.duration > 0:
-                    return float(sound.duration), sound.samplerate
+        with naming(path), _audioread(path) as sound:
+            if sound.duration > 0:
+                return float(sound.duration), sound.samplerate
     with _open(path) as sound:
         return sound.frames / sound.samplerate, sound.samplerate
 
@@ -230,28 +217,27 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
     if len(excerpt) < len(samples):
         cut = f"the first {PLAYER_SECONDS:g} s of {len(samples) / sample_rate:.0f} s"
         label = f"{label} ({cut})" if label else cut
-    as_mp3 = sample_rate in _MP3_RATES and "MP3" in sf.available_formats()
-    form, kind = ("MP3", "mpeg") if as_mp3 else ("WAV", "wav")
+    form, kind = ("MP3", "mpeg") if sample_rate in _MP3_RATES else ("WAV", "wav")
     file = io.BytesIO()
     sf.write(file, excerpt / max(1.0, np.abs(excerpt).max()), sample_rate, format=form)
     source = f"data:audio/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
     text = html.escape(label)
-    named = f' aria-label="{text}"' if text else ""
-    above = f"<figcaption>{text}</figcaption>" if text else ""
-    return HTML(f'<figure>{above}<audio controls{named} src="{source}"></audio></figure>')
+    sound = f'<audio controls aria-label="{text}" src="{source}"></audio>'
+    return HTML(f"<figure><figcaption>{text}</figcaption>{sound}</figure>")
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn what may befall any file, while it is read, into an error that names it."""
+    """Turn what may befall any file, before and while it is read, into an error that names it."""
     try:
+        if not path.is_file():  # nor wait for what a pipe may bring
+            reason = "a folder, a pipe or a device" if path.exists() else "there is no such file"
+            raise AudioError(path, reason, "check the path")
         yield
-    except MemoryError as error:
-        way_out = "close other programs, or leave it out as usable() does"
-        raise AudioError(path, "there is too little memory for it", way_out) from error
-    except OSError as error:
-        way_out = "check its rights, or leave it out as usable() does"
-        raise AudioError(path, f"may not be read ({error.strerror or error})", way_out) from error
+    except (MemoryError, OSError) as error:
+        reason = "too little memory" if isinstance(error, MemoryError) else error.strerror or error
+        way_out = "check its rights and your memory, or leave it out as usable() does"
+        raise AudioError(path, f"cannot be read ({reason})", way_out) from error
 
 
 class _Sound(sf.SoundFile):
@@ -264,11 +250,12 @@ class _Sound(sf.SoundFile):
         return False
 
     def go_to(self, first: int) -> None:
-        """Go to a sample, by way of those before where the format asks for it."""
-        by_reading = first
-        if first and super().seekable():
-            # The first frames of an MP3 file that are decoded lack what stands in those before.
-            by_reading = min(first, self.samplerate if self.format == "MP3" else 0)
+        """Go to a sample by way of the second before, or all that is before if nothing else goes.
+
+        The first frames of an MP3 file that are decoded lack what stands in those before.
+        """
+        by_reading = min(first, self.samplerate) if super().seekable() else first
+        if by_reading < first:
             self.seek(first - by_reading)
         for place in range(0, by_reading, _BLOCK_SAMPLES):
             self.read(min(_BLOCK_SAMPLES, by_reading - place))
@@ -288,7 +275,8 @@ class _StandIn:
 def _open(path: Path) -> _Sound:
     """Open a file for reading, or one that stands in for it, or say what is wrong with it."""
     with naming(path):
-        _refuse_what_is_no_file(path)
+        if path.stat().st_size == 0:
+            raise AudioError(path, "the file is empty (0 bytes)")
         stand_in = _stand_in(path, file_state(path))
         place, how_to_read = (stand_in.path, stand_in.how_to_read) if stand_in else (path, {})
         # Opened here and not by libsndfile, which takes no names that are not UTF-8, would open a
@@ -306,25 +294,12 @@ def _open(path: Path) -> _Sound:
         return sound
 
 
-def _refuse_what_is_no_file(path: Path) -> None:
-    """Refuse a folder, a pipe that one would wait for, and an empty file."""
-    if not path.exists():
-        raise AudioError(path, "there is no such file", "check the path")
-    if not path.is_file():
-        reason = "is a folder, a pipe or a device, not an audio file"
-        raise AudioError(path, reason, "check the path")
-    if path.stat().st_size == 0:
-        raise AudioError(path, "the file is empty (0 bytes)")
-
-
 def _what_is_broken(path: Path, sound: _Sound) -> str:
     """Return what libsndfile lets pass, as a reason; none if all is well."""
     if not SAMPLE_RATES[0] <= sound.samplerate <= SAMPLE_RATES[1]:
         return f"its header gives a sample rate of {sound.samplerate} Hz"
-    if sound.frames == _UNKNOWN_LENGTH:
-        return "its header does not say how long it is"
-    if sound.frames <= 0:
-        return "the file has a header but no samples"
+    if not 0 < sound.frames < _UNKNOWN_LENGTH:
+        return "it has a header but no samples, or does not say how many"
     if sound.format == "OGG" and not _has_last_page(path):
         return "cut short: its last page is missing"
     # libsndfile reads what is there; that the header promised more stands only in its notes.
@@ -333,7 +308,9 @@ def _what_is_broken(path: Path, sound: _Sound) -> str:
     # Recorders that write into a pipe do not know the size, and promise two gigabytes or more.
     if has < promised < 0x7FFFF000:
         seconds = sound.frames / sound.samplerate
-        return _too_short(seconds, seconds * promised / has, MISSING_SECONDS_ALLOWED)
+        in_full = seconds * promised / has
+        if in_full - seconds > MISSING_SECONDS_ALLOWED:
+            return f"cut short: only {seconds:.1f} s of {in_full:.1f} s are there"
     return ""
 
 
@@ -341,24 +318,18 @@ def _has_last_page(path: Path) -> bool:
     """Whether the last page of an Ogg file is marked as such, in the sixth byte of its header."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 2**16))  # no page is longer
-        _, found, page = file.read().rpartition(b"OggS")
-    return bool(found) and len(page) > 1 and bool(page[1] & 4)
-
-
-def _too_short(seconds: float, promised: float, allowed: float) -> str:
-    enough = promised - seconds <= allowed
-    return "" if enough else f"cut short: only {seconds:.1f} s of {promised:.1f} s are there"
+        flags = file.read().rpartition(b"OggS")[2][1:2]
+    return bool(flags and flags[0] & 4)
 
 
 def _not_audio(path: Path) -> AudioError:
-    mark, way_out = _FIRST_BYTES.get(path.suffix.lower(), b""), _TRY_AGAIN
+    suffix = path.suffix.lower()
+    reason, mark = "not a readable audio file", _FIRST_BYTES.get(suffix, b"")
     with path.open("rb") as file:
-        if file.read(4).startswith(mark):
-            return AudioError(path, "not a readable audio file, or of a kind that is not supported")
-    if path.name == "jazz.00054.wav":
-        way_out = "GTZAN's copy on Kaggle is known for it: leave it out as usable() does"
-    kind = path.suffix[1:].upper()
-    return AudioError(path, f"not a readable {kind} file (no {mark.decode()} header)", way_out)
+        if not file.read(4).startswith(mark):
+            reason = f"not a readable {suffix[1:].upper()} file (no {mark.decode()} header)"
+    way_out = _KAGGLES if path.name == "jazz.00054.wav" else _TRY_AGAIN
+    return AudioError(path, reason, way_out)
 
 
 def _blocks(path: Path, sound: _Sound, first: int, wanted: int) -> Iterator[NDArray[np.float32]]:
@@ -378,7 +349,7 @@ def _blocks(path: Path, sound: _Sound, first: int, wanted: int) -> Iterator[NDAr
                 yield block
                 missing -= len(block)
         except sf.SoundFileError as error:
-            raise AudioError(path, _DAMAGED) from error
+            raise AudioError(path, "damaged: it cannot be decoded to its end") from error
         seconds = missing / sound.samplerate
         if missing == wanted or seconds > MISSING_SECONDS_ALLOWED:
             raise AudioError(path, f"cut short: the last {seconds:.1f} s are missing")
@@ -389,7 +360,9 @@ def _stand_in(path: Path, _state: tuple[str, int, int]) -> _StandIn | None:
     """Return a file that libsndfile reads in full, if it does not read this one so."""
     suffix = path.suffix.lower()
     if suffix in _NEEDS_AUDIOREAD:
-        return _decoded_by_system(path)
+        with _audioread(path) as sound:
+            how = {"samplerate": sound.samplerate, "channels": sound.channels}
+            return _StandIn(sound, format="RAW", subtype="PCM_16", endian="LITTLE", **how)
     with path.open("rb") as file:
         if suffix != ".mp3" and not _LIKE_MP3.match(file.read(3)):
             return None
@@ -400,34 +373,16 @@ def _stand_in(path: Path, _state: tuple[str, int, int]) -> _StandIn | None:
     return _StandIn([tidy]) if tidy else None
 
 
-def _decoded_by_system(path: Path) -> _StandIn:
-    """Decode with the system's own decoder or ffmpeg, block by block, to 16-bit samples."""
-    import audioread
-
-    with _audioread(path) as sound:
-        rate, n_channels = sound.samplerate, sound.channels
-        how_to_read = {"subtype": "PCM_16", "format": "RAW", "endian": "LITTLE"}
-        try:
-            raw = _StandIn(sound, samplerate=rate, channels=n_channels, **how_to_read)
-        except (audioread.DecodeError, EOFError) as error:
-            raise AudioError(path, _DAMAGED) from error
-        promised = sound.duration if path.suffix.lower() in (".m4a", ".mp4") else 0
-    seconds = raw.path.stat().st_size / (2 * n_channels * rate)
-    if reason := _too_short(seconds, promised, allowed=1):  # promised in tenths, more or less
-        raise AudioError(path, reason)
-    return raw
-
-
-def _audioread(path: Path) -> AudioFile:
-    """Open a file with the system's own decoder or ffmpeg."""
+@contextmanager
+def _audioread(path: Path) -> Iterator[AudioFile]:
+    """Open a file with the system's own decoder or ffmpeg, which gives samples of 16 bits."""
     import audioread
 
     path.open("rb").close()  # a decoder does not say that a file may not be read
     try:
-        sound = audioread.audio_open(str(path.absolute()))  # ffmpeg takes "a:b" for a protocol
-        if not (sound.samplerate and sound.channels):
-            raise audioread.DecodeError
-    except (audioread.DecodeError, OSError, EOFError) as error:
+        # ffmpeg takes "a:b" for a protocol, but not an absolute path.
+        with audioread.audio_open(str(path.absolute())) as sound:
+            yield sound
+    except (audioread.DecodeError, EOFError) as error:
         reason = "cannot be decoded (is ffmpeg installed?)"
         raise AudioError(path, reason, "convert it to WAV, FLAC or MP3") from error
-    return sound

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import tempfile
-import threading
 import warnings
 from contextlib import suppress
 from functools import cache
@@ -21,7 +20,6 @@ from uuid import uuid4
 import pooch
 
 WAY_OUT = "set GTZAN_CACHE to a folder that you may write to, on a disk with room"
-_one_at_a_time = threading.Lock()
 
 
 def cache_folder() -> Path:
@@ -35,16 +33,11 @@ def cache_folder() -> Path:
         warning names both.
     """
     wanted = wanted_folder()
-    try:
+    with suppress(OSError):  # no place for temporary files either: `keep` says so
+        if reason := _tried_once(wanted):
+            _complain(wanted, reason)
+            return Path(_temporary_folder().name)
         wanted.mkdir(parents=True, exist_ok=True)
-        reason = _tried_once(wanted)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    if not reason:
-        return wanted
-    with _one_at_a_time, suppress(OSError):  # no place for temporary files either: `keep` fails
-        _complain(wanted, reason)
-        return Path(_temporary_folder().name)
     return wanted
 
 
@@ -65,7 +58,6 @@ def why_not_writable(folder: Path) -> str:
         nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
         with tempfile.TemporaryFile(dir=nearest) as file:
             file.write(bytes(2**14))
-            file.flush()
     except OSError as error:
         return error.strerror or str(error)
     return ""
@@ -153,24 +145,16 @@ def write_atomically(path: str | Path, data: str | bytes | memoryview) -> None:
         File to write; its folder is made if it is missing.
     data : str or bytes
         Text is written as UTF-8, with line ends as they are.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; it names `path`, and nothing is left behind.
     """
     path = Path(path)
     # The temporary file lies in the same folder, because a move is atomic only within a disk.
     temporary = path.with_name(f".{uuid4().hex}.part")  # a longer name might be too long
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
         temporary.replace(path)
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @cache

@@ -113,9 +113,14 @@ def same_recordings(tracks: Sequence[NDArray[np.int64]]) -> pd.DataFrame:
     counts = np.array([len(marks) for marks in tracks], int)
     table = pd.DataFrame(np.concatenate([np.zeros((0, 2), int), *tracks]), columns=["hash", "at"])
     table["track"] = np.repeat(np.arange(len(tracks)), counts)
-    pairs = _alike(table[table.groupby("hash")["hash"].transform("size") <= MOST_ALIKE])
+    table = table[table.groupby("hash")["hash"].transform("size") <= MOST_ALIKE]
+    pairs = table.merge(table, on="hash", suffixes=("_of_first", "_of_second"))
+    pairs = pairs[pairs["track_of_first"] < pairs["track_of_second"]]
+    shift = pairs["at_of_second"] - pairs["at_of_first"]
+    pairs = pairs[["track_of_first", "track_of_second"]].set_axis(["first", "second"], axis=1)
     # A shift by half a frame divides its votes between two neighbours: count them together.
-    votes = pd.concat([pairs, pairs.assign(shift=pairs["shift"] - 1)]).value_counts()
+    both = [pairs.assign(shift=shift), pairs.assign(shift=shift - 1)]
+    votes = pd.concat(both).value_counts()
     votes = votes[votes >= FEWEST_LANDMARKS].reset_index(name="votes")
     shorter = np.minimum(counts[votes["first"]], counts[votes["second"]])
     votes = votes[votes["votes"] >= SAME_RECORDING * shorter]
@@ -123,15 +128,6 @@ def same_recordings(tracks: Sequence[NDArray[np.int64]]) -> pd.DataFrame:
     best["shift_seconds"] = best["shift"] * HOP_SECONDS
     columns = ["first", "second", "shift_seconds"]
     return best[columns].sort_values(columns, ignore_index=True)
-
-
-def _alike(table: pd.DataFrame) -> pd.DataFrame:
-    """Return first, second and shift (in frames) of each landmark that two tracks share."""
-    first, second = (table.rename(columns={"track": name}) for name in ("first", "second"))
-    pairs = first.merge(second, on="hash", suffixes=("_in_first", "_in_second"))
-    pairs = pairs[pairs["first"] < pairs["second"]]
-    shift = pairs["at_in_second"] - pairs["at_in_first"]
-    return pairs[["first", "second"]].assign(shift=shift)
 
 
 def recordings(tracks: pd.DataFrame) -> pd.Series:
@@ -174,6 +170,6 @@ def _parts(rows: list[tuple], look: Callable[[Path], Hashable]) -> Iterator[list
 
 def _hash(path: Path, seconds: float) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for block in read_blocks(path, 0.0, seconds).blocks:
+    for block in read_blocks(path, 0.0, seconds)[1]:
         digest.update(block.data)
     return digest.hexdigest()

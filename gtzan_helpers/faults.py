@@ -38,12 +38,12 @@ CLIPPED_SHARE = 0.01
 # become a slice of nothing, under a genre's name.
 SLICE_SECONDS = 2.0
 # Left out tracks are named one by one, with their reasons, unless they are more than these.
-MOST_NAMED, FEW_NAMED = 12, 3
+MOST_NAMED = 12
 # GTZAN's lengths differ by 2 %. Lengths and formats are only held against each other where nine
 # in ten agree.
 LENGTH_TOLERANCE, RARE_SHARE = 0.1, 0.1
 
-_VERSION = 4  # of the measurements below: a higher one makes older caches count no more
+_VERSION = 5  # of the measurements below: a higher one makes older caches count no more
 # What may be wrong with a readable track: the name, in which rows of the table of measurements it
 # is so, and what to say of one. All that is measured is in seconds, but for peak and clipped_share.
 _RULES = (
@@ -165,49 +165,49 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_short(faults: pd.DataFrame) -> str:
-    """Name faults one by one; where they are many, count them, and name the first few."""
+    """Name faults one by one, or count them where they are many."""
+    if len(faults) > MOST_NAMED:
+        counts = faults["fault"].value_counts()
+        kinds = ", ".join(f"{count} {fault}" for fault, count in counts.items())
+        return f"{kinds}. check_tracks names them, and gives the reasons"
     ids = faults["track_id"].map(display_name)
-    if len(faults) <= MOST_NAMED:
-        return ", ".join(ids + " (" + faults["fault"] + ": " + faults["detail"] + ")")
-    kinds = []
-    for fault, names in ids.groupby(faults["fault"]):
-        more = ", …" if len(names) > FEW_NAMED else ""
-        kinds.append(f"{len(names)} {fault} ({', '.join(names[:FEW_NAMED])}{more})")
-    return f"{'; '.join(kinds)}. check_tracks gives the reasons"
+    return ", ".join(ids + " (" + faults["fault"] + ": " + faults["detail"] + ")")
 
 
 def need_sound(tracks: pd.DataFrame) -> None:
     """Refuse tracks of which only features are known."""
     if len(tracks) and (tracks["path"] == "").all():
-        raise CourseError(
-            "these tracks come from a feature file and have no sound: take tracks from "
-            "load_tracks, with the path of a folder that holds their files"
-        )
+        reason = "these tracks come from a feature file and have no sound"
+        raise CourseError(f"{reason}: take tracks from load_tracks, with a folder of sound files")
 
 
 def _measure(path: Path) -> dict[str, Any]:
     """Measure the first minutes of a track block by block: two hours cost no more memory."""
-    part = read_blocks(path, 0.0, LONGEST_SECONDS)
-    frame = round(FRAME_SECONDS * part.sample_rate)
-    digest, levels, peaks = hashlib.blake2b(digest_size=16), [], []
+    sound, blocks = read_blocks(path, 0.0, LONGEST_SECONDS)
+    frame = round(FRAME_SECONDS * sound.samplerate)
+    digest, peaks, levels, tops = hashlib.blake2b(digest_size=16), [], [], []
 
     def measure_block(block: NDArray[np.float32]) -> NDArray[np.float32]:
         mono = mix(block)
         digest.update(block.data)
+        peaks.append(float(np.abs(block).max()))
         # Not the mean square, which an offset would raise.
         levels.append(_in_frames(np.vstack([block.T, mono]), frame).std(axis=2))
-        peaks.append(_flat_tops(np.vstack([block.T, -block.T]), frame))
+        tops.append(_in_frames(_flat_tops(block.T), frame).mean(axis=2))
         return mono
 
-    used = min(part.file_seconds, LONGEST_SECONDS)
-    marks = landmarks(map(measure_block, part.blocks), part.sample_rate)
+    marks = landmarks(map(measure_block, blocks), sound.samplerate)
+    seconds, stereo = sound.frames / sound.samplerate, "s" * (sound.channels > 1)
+    flat = np.hstack(tops)
     return {
-        "seconds": part.file_seconds,
-        "minutes": part.file_seconds / 60,
-        "used": used,
-        "format": f"{part.sample_rate} Hz, {part.n_channels} channel{'s' * (part.n_channels > 1)}",
-        **_silence(np.hstack(levels), used),
-        **_clipping(peaks),
+        "seconds": seconds,
+        "minutes": seconds / 60,
+        "used": min(seconds, LONGEST_SECONDS),
+        "format": f"{sound.samplerate} Hz, {sound.channels} channel{stereo}",
+        "peak": max(peaks),
+        "clipped": float(flat.any(axis=0).sum() * FRAME_SECONDS),
+        "clipped_share": float(flat.mean(axis=1).max()),  # in the worst channel
+        **_silence(np.hstack(levels), min(seconds, LONGEST_SECONDS)),
         "audio_hash": digest.hexdigest(),
         "landmarks": marks.tolist(),
     }
@@ -230,7 +230,6 @@ def _silence(levels: NDArray[np.float32], seconds: float) -> dict[str, float]:
     starts, lengths = np.append(edges[::2], 0), np.append(edges[1::2] - edges[::2], 0)
     longest = lengths.argmax()
     return {
-        "audible": bool((~silent).any()),
         "silent": float(silent.mean()) * seconds,
         "cancelled": float(cancelled.mean()) * seconds,
         "stretch": float(lengths[longest] * FRAME_SECONDS),
@@ -238,29 +237,17 @@ def _silence(levels: NDArray[np.float32], seconds: float) -> dict[str, float]:
     }
 
 
-def _flat_tops(sides: NDArray[np.float32], frame: int) -> tuple[NDArray, NDArray]:
-    """Return the maximum of each side (above and below, of each channel), and which share of each
-    frame stands there in runs of CLIPPED_RUN or more, if that is near full scale."""
+def _flat_tops(channels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which samples stand at a channel's largest or least value, in runs of CLIPPED_RUN or
+    more, if that is near full scale."""
     from scipy.ndimage import binary_opening
 
-    highest = sides.max(axis=1)
-    flat = np.zeros(sides.shape, bool)
-    for side in np.flatnonzero(highest > 10 ** (CLIPPED_LEVEL_DB / 20)):
-        flat[side] = binary_opening(sides[side] == highest[side], np.ones(CLIPPED_RUN))
-    return highest, _in_frames(flat, frame).mean(axis=2)
-
-
-def _clipping(peaks: list[tuple[NDArray, NDArray]]) -> dict[str, float]:
-    """Return the largest amplitude, and the share of samples in flat tops there, in the worst
-    channel, and the seconds that hold such tops in any channel."""
-    highest = np.max([maximum for maximum, _ in peaks], axis=0)
-    tops = np.hstack([flat * (maximum == highest)[:, None] for maximum, flat in peaks])
-    above, below = np.split(tops.mean(axis=1), 2)
-    return {
-        "peak": float(highest.max()),
-        "clipped_share": float((above + below).max()),
-        "clipped": float(tops.any(axis=0).sum() * FRAME_SECONDS),
-    }
+    flat = np.zeros(channels.shape, bool)
+    for row, samples in zip(flat, channels, strict=True):
+        for top in (samples.max(), samples.min()):
+            if abs(top) > 10 ** (CLIPPED_LEVEL_DB / 20):
+                row |= binary_opening(samples == top, np.ones(CLIPPED_RUN))
+    return flat
 
 
 def _faults_of_tracks(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
@@ -297,7 +284,7 @@ def _copies(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
 def _pairs(table: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
     """Yield two tracks of one recording, the earlier one first, the fault and its detail."""
     # What is silent throughout is like everything else that is, and a copy of none.
-    sounding = table[table["audible"]]
+    sounding = table[table["silent"] < table["used"]]
     originals = sounding.groupby("audio_hash")["track_id"].transform("first")
     is_copy = sounding["track_id"] != originals
     for first, second in zip(originals[is_copy], sounding["track_id"][is_copy], strict=True):

@@ -24,11 +24,9 @@ _SAMPLE_RATES = (44100, 48000, 32000)
 _FRACTIONS = {0: 4, 2: 2, 3: 1}  # of these rates, by version of MPEG
 _BEGINS = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX")
-# In a frame that counts the others; and what stands before the numbers of frames and of bytes. That
-# of LAME says also how much silence to leave out, so it is kept.
-_COUNTER = re.compile(b"Xing|Info|VBRI")
-_BEFORE_NUMBERS = re.compile(b"(?:Xing|Info)\0\0\0[\3\7\13\17]")
-_COUNTER_BEGINS = 48  # bytes
+# Near the beginning of a frame that counts the others; in the common way of two, their numbers.
+_COUNTER = re.compile(rb"VBRI|(?:Xing|Info)(?:\0\0\0[\3\7\13\17](.{8}))?", re.DOTALL)
+_COUNTER_BEGINS = 64  # bytes
 
 
 class Frame(NamedTuple):
@@ -61,52 +59,43 @@ def tidied(data: bytes) -> bytes | None:
     start = _search(data, 0)
     if start is None:
         return None
-    first = _frame(data[start : start + 4])
-    counter = data[start : start + first.size]
-    counts = _COUNTER.search(counter, 0, _COUNTER_BEGINS)
-    runs = list(_runs(data, start + first.size if counts else start, first.kind))
-    frames, count = b"".join(data[begin:end] for begin, end, _ in runs), sum(n for *_, n in runs)
-    before_numbers = _BEFORE_NUMBERS.search(counter, 0, _COUNTER_BEGINS)
-    if not before_numbers:  # another counter, or none
-        counter = _new_counter(data[start : start + 4])
-        before_numbers = _BEFORE_NUMBERS.search(counter)
-    place = before_numbers.end()
-    promised, promised_bytes = struct.unpack_from(">2I", counter, place)
-    n_bytes = len(counter) + len(frames)
+    header = data[start : start + 4]
+    first = _frame(header)
+    counts = _COUNTER.search(data[start : start + min(first.size, _COUNTER_BEGINS)])
+    promised = struct.unpack(">2I", counts[1]) if counts and counts[1] else (0, 0)
+    behind = start + first.size if counts else start
+    runs = list(_runs(data, behind, first.kind))
+    frames = b"".join(data[begin:end] for begin, end, _ in runs)
+    count, n_bytes = sum(n for *_, n in runs), first.size + len(frames)
     has = count * first.n_samples / first.kind[0]
-    missing = has * (promised / count - 1)
+    missing = has * (promised[0] / count - 1)
     # If all bytes are there, but for a part of the last frame, it is the number that is wrong.
-    if missing > MISSING_SECONDS_ALLOWED and n_bytes + first.size < promised_bytes:
+    if missing > MISSING_SECONDS_ALLOWED and n_bytes + first.size < promised[1]:
         promise = f"only {has:.1f} s of {has + missing:.1f} s are there"
         raise ValueError(f"damaged or cut short: {promise}")
-    lost = _lost_bytes(data, runs)
-    if missing < 0 and lost / len(frames) * has > MISSING_SECONDS_ALLOWED:
+    gaps = [(end, begin) for (_, end, _), (begin, _, _) in pairwise(runs)]
+    lost = sum(end - begin for begin, end in gaps if not data.startswith(_TAGS, begin))
+    if lost / len(frames) * has > MISSING_SECONDS_ALLOWED:
         raise ValueError(f"damaged: {lost} bytes in its midst are no sound")
-    tidy = counter[:place] + struct.pack(">2I", count, n_bytes) + counter[place + 8 :] + frames
     in_front = start == 0 or data.startswith(b"ID3")  # this tag is what every decoder knows
-    return None if in_front and data.startswith(tidy, start) else tidy
+    if in_front and promised == (count, n_bytes) and data.startswith(frames, behind):
+        return None
+    return _counter(header, count, len(frames)) + frames
 
 
-def _runs(data: bytes, position: int, kind: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
+def _runs(data: bytes, place: int | None, kind: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
     """Yield from where to where frames stand without a gap, and how many."""
-    following: int | None = position
-    while following is not None:
-        position, count = following, 0
-        while (frame := _frame(data[position : position + 4])) and frame.kind == kind:
-            if position + frame.size > len(data):
+    while place is not None:
+        begin, count = place, 0
+        while (frame := _frame(data[place : place + 4])) and frame.kind == kind:
+            if place + frame.size > len(data):
                 break
-            position, count = position + frame.size, count + 1
-        yield following, position, count
-        following = _search(data, position)
-        if following is not None and _frame(data[following : following + 4]).kind != kind:
+            place, count = place + frame.size, count + 1
+        yield begin, place, count
+        place = _search(data, place)
+        if place is not None and _frame(data[place : place + 4]).kind != kind:
             reason = "its parts differ in sample rate or channels"
             raise ValueError(reason, "convert it to WAV, FLAC or MP3")
-
-
-def _lost_bytes(data: bytes, runs: list[tuple[int, int, int]]) -> int:
-    """Return how many bytes between frames are no tag either."""
-    gaps = [(end, begin) for (_, end, _), (begin, _, _) in pairwise(runs)]
-    return sum(end - begin for begin, end in gaps if not data.startswith(_TAGS, begin))
 
 
 def _search(data: bytes, position: int) -> int | None:
@@ -134,10 +123,11 @@ def _frame(header: bytes) -> Frame | None:
     return Frame(size, n_samples, (rate, 1 if header[3] >= 0xC0 else 2))
 
 
-def _new_counter(header: bytes) -> bytes:
-    """Return a frame that counts, with no numbers yet, for frames with such a header."""
+def _counter(header: bytes, count: int, n_bytes: int) -> bytes:
+    """Return a frame that says how many frames and bytes with such a header follow."""
     # No checksum, and at least 80 kbit/s, so that there is room for the numbers.
     header = bytes((0xFF, header[1] | 1, 0x90 | header[2] & 0x0C, header[3]))
     size, n_samples, (_, n_channels) = _frame(header)
     side = {(1152, 2): 32, (576, 1): 9}.get((n_samples, n_channels), 17)
-    return (header + bytes(side) + b"Xing\0\0\0\3").ljust(size, b"\0")
+    numbers = struct.pack(">2I", count, size + n_bytes)
+    return (header + bytes(side) + b"Xing\0\0\0\3" + numbers).ljust(size, b"\0")

@@ -33,13 +33,12 @@ def write_output(path: str | Path, data: str | bytes) -> None:
     """
     content = data.encode("utf-8") if isinstance(data, str) else data
     check_output(path, content)
-    if str(path) in STANDARD_OUTPUT:
-        click.echo(content, nl=False)
-        return
     with _naming(path):
         target = Path(path).resolve()
-        if target.exists() and not target.is_file():
-            target.write_bytes(content)  # a pipe or a device
+        if str(path) in STANDARD_OUTPUT:
+            click.echo(content, nl=False)
+        elif _is_device(target):
+            target.write_bytes(content)
         else:
             write_atomically(target, content)
 
@@ -52,20 +51,22 @@ def check_output(path: str | Path, begins: bytes) -> None:
         target = Path(path).resolve()
         if target.is_dir():
             raise ValueError(f"{path} is a folder: name a file in it")
-        if not target.is_file():
-            return
-        with target.open("rb") as file:
-            there = file.read(_COMPARED)
-    if there and there != begins[:_COMPARED]:
-        raise ValueError(f"{path} holds something else: name another file, or move it away")
+        if target.is_file():
+            with target.open("rb") as file:
+                there = file.read(_COMPARED)
+            if there and there != begins[:_COMPARED]:
+                raise ValueError(f"{path} holds something else: name another file, or move it away")
 
 
 def same_output(one: str | Path, other: str | Path) -> bool:
     """Whether two paths lead to the same file; a device such as /dev/null may take several."""
-    if str(one) in STANDARD_OUTPUT:
-        return str(other) in STANDARD_OUTPUT
     first, second = Path(one).resolve(), Path(other).resolve()
-    return first == second and (first.is_file() or not first.exists())
+    return first == second and not _is_device(first)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path leads to a device or a pipe."""
+    return path.exists() and not path.is_file()
 
 
 @contextmanager

@@ -69,24 +69,18 @@ def each_file(
 
     The parameters are those of `measured`. Whatever ends the loop, no thread goes on behind it.
     """
-    if not paths:
-        return
-    with tqdm(total=len(paths), desc=description, leave=False) as bar:
-        for path, outcome in _outcomes(paths, measure, n_jobs, threads):
-            bar.update()
-            yield path, outcome
+    if paths:
+        outcomes = _outcomes(paths, measure, n_jobs, threads)
+        yield from tqdm(outcomes, description, len(paths), leave=False)
 
 
 def _outcomes(paths: list[Path], measure: Callable, n_jobs: int, threads: bool) -> Outcomes:
     # The first one here: what is compiled at first use (librosa's parts, and kept on disk) must be
     # ready before processes start. Two that compile the same at once can leave a mixture behind.
     yield _attempt(measure, paths[0])
-    if n_jobs == 1 or len(paths) < 3:
-        yield from (_attempt(measure, path) for path in paths[1:])
-        return
     in_parallel, left = _in_threads if threads else _in_processes, set(paths[1:])
     try:
-        with closing(in_parallel(paths[1:], measure, n_jobs)) as outcomes:
+        with closing(in_parallel(paths[1:], measure, n_jobs if len(paths) > 2 else 1)) as outcomes:
             for path, outcome in outcomes:
                 left.discard(path)
                 yield path, outcome
@@ -113,24 +107,18 @@ def _in_threads(paths: list[Path], measure: Callable, n_jobs: int) -> Outcomes:
 
 def _in_processes(paths: list[Path], measure: Callable, n_jobs: int) -> Outcomes:
     from joblib import Parallel, delayed
+    from joblib.externals.loky import reusable_executor
 
-    before = _executor()
+    before = reusable_executor._executor  # asking joblib for them would start some
     workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     try:
         with closing(workers(delayed(_attempt)(measure, path) for path in paths)) as outcomes:
             yield from outcomes
     finally:
         # Idle processes would wait for more work in 300 MB each. The user's own are let be.
-        started = _executor()
+        started = reusable_executor._executor
         if started is not None and started is not before:
             started.shutdown(wait=True, kill_workers=True)
-
-
-def _executor() -> object | None:
-    """Return joblib's processes if there are any; asking joblib for them would start some."""
-    from joblib.externals.loky import reusable_executor
-
-    return getattr(reusable_executor, "_executor", None)
 
 
 def _attempt(measure: Callable[[Path], Any], path: Path) -> tuple[Path, Outcome]:

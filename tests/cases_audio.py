@@ -38,9 +38,8 @@ def noise(seconds=SECONDS, seed=0):
 
 def file(name, content):
     def make(folder):
-        path = folder / name
-        path.write_bytes(content() if callable(content) else content)
-        return path
+        (folder / name).write_bytes(content() if callable(content) else content)
+        return folder / name
 
     return make
 
@@ -76,13 +75,10 @@ def mp3(n_channels=1, quiet=2.0):
     return made.getvalue()
 
 
-def counter_size():
-    bits = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160][(mp3()[2] >> 4) - 1]
-    return 72_000 * bits // RATE
-
-
 def uncounted():
-    return mp3()[counter_size() :]
+    """Leave out the first frame, 72 bytes for each kilobit a second at 1 kHz."""
+    bits = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160][(mp3()[2] >> 4) - 1]
+    return mp3()[72_000 * bits // RATE :]
 
 
 def miscounted(frames, n_bytes=None):
@@ -97,18 +93,6 @@ def miscounted(frames, n_bytes=None):
 def vbri():
     numbers = len(mp3()).to_bytes(4, "big") + mp3()[21:25]  # of bytes, and of frames
     return mp3()[:13] + bytes(23) + b"VBRI" + bytes(6) + numbers + mp3()[54:]
-
-
-def holed():
-    return uncounted()[:15_000] + bytes(4000) + uncounted()[19_000:]
-
-
-def half():
-    return mp3()[: len(mp3()) // 2]
-
-
-def broken():
-    return mp3()[:9000] + bytes(300) + mp3()[9300:]
 
 
 def wav(chunks=b"", rate=RATE, samples=None):
@@ -147,8 +131,7 @@ def many_short(folder):
 
 
 def soundless(folder):
-    names = ["a", "b"]
-    return pd.DataFrame({"track_id": names, "genre": names, "artist": "", "path": ""})
+    return pd.DataFrame({"track_id": ["a", "b"], "genre": ["a", "b"], "artist": "", "path": ""})
 
 
 # What is done with it.
@@ -163,33 +146,45 @@ def is_whole(path, seconds=SECONDS):
     return abs(length - seconds) < 0.15 and abs(length - header) < 1e-3
 
 
-is_twice_as_long = partial(is_whole, seconds=2 * SECONDS)
+def is_five_minutes_long(path):
+    return len(read_track(path)) == 300 * RATE
+
+
+def one_sample(path):
+    return len(read_audio(path, seconds=1e-9)) == 1
+
+
+def all_differ(tracks):
+    return recordings(tracks).is_unique
 
 
 def listed(folder):
     return load_tracks(folder).to_string()
 
 
-def left_out(folder):
-    """Left out by `usable`, and only that."""
-    tracks = load_tracks(folder)
-    assert len(usable(tracks)) == len(tracks) - 1
-    return check_tracks(tracks).to_string()
-
-
 def checked(folder):
     return check_tracks(load_tracks(folder)).to_string()
 
 
+def n_left_out(folder):
+    return len(load_tracks(folder)) - len(usable(load_tracks(folder)))
+
+
+def left_out(folder):
+    """Left out by `usable`, and only that."""
+    assert n_left_out(folder) == 1
+    return checked(folder)
+
+
 def all_usable(folder):
-    return len(usable(load_tracks(folder))) == len(load_tracks(folder))
+    return n_left_out(folder) == 0
 
 
 def sliced(folder):
     return len(SliceSet(load_tracks(folder)))
 
 
-def told_shortly(folder):
+def said_shortly(folder):
     with mock.patch("builtins.print") as said:
         usable(load_tracks(folder))
     return "40 of 40" in str(said.call_args) and len(str(said.call_args)) < 300
@@ -197,12 +192,7 @@ def told_shortly(folder):
 
 def short_of(what, error, use):
     """Do something while a part of the system fails."""
-
-    def use_so(given):
-        with mock.patch(what, side_effect=error):
-            return use(given)
-
-    return use_so
+    return mock.patch(f"gtzan_helpers.{what}", side_effect=error)(lambda given, _: use(given))
 
 
 def keeps_standard_error(path):
@@ -210,10 +200,6 @@ def keeps_standard_error(path):
     for read in (read_audio, read_header):
         list(each_file([path] * 30, read, "read", threads=True))
     return os.path.samestat(before, os.fstat(2))
-
-
-def five_minutes(path):
-    return len(read_track(path)) == 300 * RATE
 
 
 # The rows: what is fine, what is refused with these names, and what is said of one track in three.
@@ -237,12 +223,13 @@ like_16_bit = sound(noise() * 32768, "FLOAT")
 plain = sound(noise())
 gsm = sound(noise(), "GSM610")
 seven_minutes = sound(noise(420 / RATE * 1000, seed=3), rate=1000)
-denied, failing = PermissionError(13, "Permission denied"), OSError(5, "Input/output error")
-OPEN = "gtzan_helpers.audio.os.open"
+may_not_open = short_of("audio.os.open", PermissionError(13, "Permission denied"), listed)
+cannot_open = short_of("audio.os.open", OSError(5, "Input/output error"), read_audio)
+cannot_check = short_of("faults.landmarks", MemoryError, checked)
+cannot_mix = short_of("audio.mix", MemoryError, read_audio)
 
-WHOLE_MP3 = {
+MP3 = {
     "without a count, quiet first": uncounted,
-    "without a count, loud first": lambda: mp3(quiet=0)[counter_size() :],
     "two tags in front": lambda: ID3 + ID3 + uncounted(),
     "tags of two kinds behind": lambda: uncounted() + APE + ID3_BEHIND,
     "an APE tag in front": lambda: APE + mp3(),
@@ -253,19 +240,33 @@ WHOLE_MP3 = {
     "counts too few": miscounted(3, 900),
     "counts none": miscounted(0, 0),
     "counts in Fraunhofer's way": vbri,
-}
-JOINED_MP3 = {
     "two joined": lambda: mp3() + mp3(),
     "two joined, without a count": lambda: 2 * uncounted(),
     "two joined, tags between": lambda: ID3 + mp3() + ID3_BEHIND + ID3 + mp3(),
 }
 
+
+def whole_mp3(kind, content):
+    seconds = SECONDS * (2 if "joined" in kind else 1)
+    return fine(f"MP3: {kind}", file("a.mp3", content), partial(is_whole, seconds=seconds))
+
+
+def half():
+    return mp3()[: len(mp3()) // 2]
+
+
+def holed():
+    return uncounted()[:15_000] + bytes(4000) + uncounted()[19_000:]
+
+
+def broken():
+    return mp3()[:9000] + bytes(300) + mp3()[9300:]
+
+
+LOUD_FIRST = file("a.mp3", lambda: mp3(quiet=0)[len(mp3()) - len(uncounted()) :])
 CASES: list[tuple] = [
-    *(fine(f"MP3: {kind}", file("a.mp3", content)) for kind, content in WHOLE_MP3.items()),
-    *(
-        fine(f"MP3: {kind}", file("a.mp3", content), is_twice_as_long)
-        for kind, content in JOINED_MP3.items()
-    ),
+    *(whole_mp3(kind, content) for kind, content in MP3.items()),
+    fine("MP3: without a count, loud first", LOUD_FIRST),
     fine("MP3: called WAV", file("a.wav", uncounted)),
     fine("MP3: thirty threads, a broken file", file("a.mp3", broken), keeps_standard_error),
     refused("MP3: counted, and cut in half", file("a.mp3", half), "a.mp3", "cut", use=read_header),
@@ -297,56 +298,20 @@ CASES: list[tuple] = [
     refused("no name", lambda folder: "", "path"),
     refused("a folder called like a song", lambda folder: folder, "folder"),
     fine("a name in Latin-1", among(file(LATIN_1, wav)), all_usable),
-    refused(
-        "an error about a name in Latin-1",
-        file(LATIN_1, b"words" * 99),
-        "caf?.wav",
-        use=lambda path: read_audio(path).tobytes().decode("utf-8"),
-    ),
-    refused(
-        "an error about a name of two lines", file("two\nlines.wav", b"words" * 99), "two?lines.wav"
-    ),
-    said(
-        "a file that may not be read",
-        plain,
-        "jazz/a",
-        "Permission denied",
-        use=short_of(OPEN, denied, listed),
-    ),
-    refused("a disk that fails", plain, "a.wav", "output", use=short_of(OPEN, failing, read_audio)),
-    said(
-        "too little memory to check",
-        plain,
-        "jazz/a",
-        "too little memory",
-        use=short_of("gtzan_helpers.faults.landmarks", MemoryError, checked),
-    ),
-    refused(
-        "too little memory to read",
-        plain,
-        "a.wav",
-        "too little memory",
-        use=short_of("gtzan_helpers.audio.mix", MemoryError, read_audio),
-    ),
+    refused("an error about a name in Latin-1", file(LATIN_1, b"words" * 99), "caf?.wav"),
+    refused("an error about a name of two lines", file("2\nlines.wav", b"words"), "2?lines.wav"),
+    said("a file that may not be read", plain, "jazz/a", "Permission denied", use=may_not_open),
+    refused("a disk that fails", plain, "a.wav", "output", use=cannot_open),
+    said("too little memory to check", plain, "jazz/a", "too little memory", use=cannot_check),
+    refused("too little memory to read", plain, "a.wav", "too little memory", use=cannot_mix),
     said("a mix of seven minutes", seven_minutes, "jazz/a", "long", "7.0 min", use=checked),
-    fine("a mix of seven minutes, read as a track", seven_minutes, five_minutes),
-    fine("forty faulty tracks", many_short, told_shortly),
+    fine("a mix of seven minutes, read as a track", seven_minutes, is_five_minutes_long),
+    fine("forty faulty tracks", many_short, said_shortly),
     refused("tracks without sound, checked", soundless, "feature file", use=usable),
     refused("tracks without sound, sliced", soundless, "feature file", use=SliceSet),
-    fine(
-        "tracks without sound, as recordings",
-        soundless,
-        lambda tracks: list(recordings(tracks)) == ["a", "b"],
-    ),
-    fine(
-        "hardly a sample is asked for", plain, lambda path: len(read_audio(path, seconds=1e-9)) == 1
-    ),
-    refused(
-        "an offset that is no number",
-        plain,
-        "offset",
-        use=lambda path: read_audio(path, offset=float("nan")),
-    ),
+    fine("tracks without sound, as recordings", soundless, all_differ),
+    fine("hardly a sample is asked for", plain, one_sample),
+    refused("an offset that is no number", plain, "offset", use=partial(read_audio, offset=np.nan)),
 ]
 
 if os.name == "posix":

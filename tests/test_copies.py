@@ -63,18 +63,11 @@ def test_a_changed_copy_is_known_again(demo, change):
     check_copies(demo, change)
 
 
-@pytest.mark.parametrize("rate", [11025, 44100, 48000])
-def test_a_copy_at_another_rate_is_known_again(demo, rate):
-    copy = marks(librosa.resample(demo[5], orig_sr=RATE, target_sr=rate), rate)
-    (match,) = same_recordings([marks(demo[5]), copy]).itertuples()
-    assert match.shift_seconds == pytest.approx(0, abs=0.05)
-
-
-@pytest.mark.parametrize("shift", [0.0, 0.5, 3.0])
-def test_the_shift_is_measured(demo, shift):
-    copy = marks(demo[0][round(shift * RATE) :])
-    (match,) = same_recordings([marks(demo[0]), copy]).itertuples()
-    assert match.shift_seconds == pytest.approx(-shift, abs=0.02)
+@pytest.mark.parametrize(("shift", "rate"), [(0.5, RATE), (3.0, RATE), (0, 11025), (0, 48000)])
+def test_the_shift_is_measured_whatever_the_rate(demo, shift, rate):
+    copy = librosa.resample(demo[5][round(shift * RATE) :], orig_sr=RATE, target_sr=rate)
+    (match,) = same_recordings([marks(demo[5]), marks(copy, rate)]).itertuples()
+    assert match.shift_seconds == pytest.approx(-shift, abs=0.05)
 
 
 def test_what_holds_no_music_matches_nothing():
@@ -129,9 +122,8 @@ def test_a_recording_is_named_after_the_first_track_that_holds_it(folder):
 
 
 def test_a_recording_differs_by_one_sample_by_its_rate_and_by_its_channels(folder):
-    other = noise(2)
-    other[-1] += 300
-    sf.write(folder / "jazz" / "other.wav", other, RATE)
+    last = np.arange(4 * RATE) == 4 * RATE - 1
+    sf.write(folder / "jazz" / "other.wav", noise(2) + np.int16(300) * last, RATE)
     sf.write(folder / "jazz" / "rate.wav", noise(2), 2 * RATE)
     sf.write(folder / "jazz" / "channels.wav", np.stack([noise(2)] * 2, 1), RATE)
     sf.write(folder / "jazz" / "shorter.wav", noise(2)[:-1], RATE)
@@ -146,14 +138,6 @@ def test_an_unreadable_or_missing_file_is_a_recording_of_its_own(folder):
     missing = pd.DataFrame({"track_id": list("abcd"), "path": ["gone.wav", "gone.wav", None, None]})
     assert list(recordings(missing)) == list("abcd")
     assert recordings(missing[:0]).empty
-
-
-def test_the_first_track_is_the_one_whose_name_comes_first(folder):
-    path = folder / "jazz" / "jazz.00000.wav"
-    copy = shutil.copy(path, folder / "copy.wav")
-    tracks = pd.DataFrame({"track_id": ["b", "a"], "path": [str(path), str(copy)]})
-    assert list(recordings(tracks)) == ["a", "a"]
-    assert list(recordings(tracks.assign(path=str(path)))) == ["a", "a"]
 
 
 @pytest.mark.parametrize("kind", ["mp3", "ogg", "flac"])

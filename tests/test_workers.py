@@ -36,24 +36,19 @@ def measure(path):
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed in another way there")
 def test_a_killed_process_and_one_want_of_memory_are_named_and_the_rest_is_kept(paths):
     outcomes = measured(paths, measure, "letters", 1, "measure", n_jobs=2)
-    good = {path: path.name.upper() for path in paths if path.name not in ("bad", "deadly")}
-    assert {path: outcomes[path] for path in good} == good
-    assert all("memory" in str(outcomes[paths[place]]) for place in (2, 4))
-    assert measured(list(good), None, "letters", 1, "measure") == good  # recalled, not measured
+    assert all("memory" in str(outcomes.pop(paths[place])) for place in (2, 4))
+    assert outcomes == {path: path.name.upper() for path in outcomes}
+    assert measured(list(outcomes), None, "letters", 1, "measure") == outcomes  # recalled
 
 
 def test_the_processes_end_and_those_of_the_user_stay(paths):
     joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(number) for number in range(4))
     theirs = get_reusable_executor(reuse=True)
-    before = processes()
+    before = set(psutil.Process().children())
     list(each_file(paths[:2] + paths[3:4], measure, "measure", n_jobs=2))
-    assert processes() <= before
+    assert set(psutil.Process().children()) <= before
     assert theirs.submit(int, "7").result() == 7
     theirs.shutdown()
-
-
-def processes():
-    return {process.pid for process in psutil.Process().children()}
 
 
 INTERRUPTED = """
@@ -61,12 +56,10 @@ import threading, time
 from pathlib import Path
 from gtzan_helpers.workers import each_file
 
-def measure(path):
-    time.sleep(0.2)
-
 try:
-    for n, _ in enumerate(each_file([Path(str(n)) for n in range(100)], measure, "", 2, {threads})):
-        if n == 3:
+    paths = [Path(str(number)) for number in range(100)]
+    for path, _ in each_file(paths, lambda path: time.sleep(0.2), "", 2, {threads}):
+        if path.name == "3":
             raise KeyboardInterrupt
 except KeyboardInterrupt:
     print([thread.name for thread in threading.enumerate() if "ThreadPool" in thread.name])
