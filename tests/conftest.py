@@ -1,15 +1,17 @@
-"""What the tests share: a cache of their own, and real tracks where there are some."""
-
-from __future__ import annotations
+"""What the tests share: a cache of their own, real tracks where there are some, and the site."""
 
 import os
 import tempfile
 from pathlib import Path
 
+import course
+import nbformat
 import pytest
+from click.testing import CliRunner
+from lessons import Run
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure(config):
     """Keep the tests, and the lessons' kernels, away from the cache and data of the user."""
     for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
         os.environ.pop(name, None)
@@ -20,9 +22,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
+def real_data():
     """Folder with real GTZAN material; tests that need it are skipped where there is none."""
     folder = os.environ.get("GTZAN_TEST_DATA")
     if not folder:
         pytest.skip("needs real GTZAN tracks: set GTZAN_TEST_DATA to a folder that holds them")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Folder of the site, made from the notebooks as they are stored, in place of an old one."""
+
+    def stored(path, on_cell):
+        return Run(path.stem, 12.3, 1331.0, "", nbformat.read(path, as_version=4))
+
+    folder = tmp_path_factory.mktemp("build") / "site"
+    folder.mkdir()
+    (folder / "old.html").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(course, "BUILD", folder.parent)
+        patch.setattr(course, "run_lesson", stored)
+        done = CliRunner().invoke(course.main, ["run"])
+    assert done.exit_code == 0, done.output
+    return folder

@@ -1,48 +1,22 @@
-"""What keeps the package in one head: arrows go one way, and a room does not grow unnoticed."""
-
-from __future__ import annotations
+"""What keeps the package in one head: its size, its arrows, and public names that are used."""
 
 import ast
+import inspect
 import io
+import re
 import tokenize
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-import gtzan_helpers
+import gtzan_helpers as gh
 
-FOLDER = Path(gtzan_helpers.__file__).parent
-ROOMS = sorted(path.stem for path in FOLDER.glob("*.py"))
-# Lines of code that a room may have; one that has to grow says why where this table is changed.
-MOST_LINES = {
-    "__init__": 16,
-    "__main__": 8,
-    "audio": 265,
-    "cache": 94,
-    "cli": 104,
-    "datasets": 179,
-    "classroom": 145,
-    "downloads": 205,
-    "evaluation": 113,
-    "errors": 1,
-    "faults": 178,
-    "features": 240,
-    "copies": 92,
-    "predict": 137,
-    "lists": 144,
-    "mp3": 90,
-    "networks": 195,
-    "outputs": 47,
-    "plots": 251,
-    "fast": 169,
-    "slices": 119,
-    "models": 205,
-    "splits": 149,
-    "tables": 103,
-    "workers": 87,
-}
+FOLDER = Path(gh.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
+# Lines of code that the package, and a single room, may have: not comments, docstrings, blanks.
+LARGEST_PACKAGE, LARGEST_ROOM = 3336, 265
 # Imports that stand in functions: what they load is slow, or may be missing.
 LATE = {
     "cli": {"audio", "outputs"},
@@ -50,50 +24,14 @@ LATE = {
     "slices": {"networks"},
     "models": {"networks"},
 }
-QUIET = {
+LAYOUT = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
     *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
 }
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_has_no_more_lines_of_code_than_were_granted(room):
-    assert code_lines((FOLDER / f"{room}.py").read_text(encoding="utf-8")) <= MOST_LINES[room]
-
-
-def test_arrows_between_rooms_go_one_way():
-    arrows = {room: {other for other, _ in imports(room)} for room in ROOMS}
-    assert list(TopologicalSorter(arrows).static_order())  # a circle is an error
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_only_listed_imports_stand_in_functions(room):
-    assert {other for other, late in imports(room) if late} == LATE.get(room, set())
-
-
-def imports(room: str) -> Iterator[tuple[str, bool]]:
-    """Yield the rooms that one imports, and whether it does so inside a function."""
-    tree = ast.parse((FOLDER / f"{room}.py").read_text(encoding="utf-8"))
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
-    }
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ((name.split(".")[0], id(node) in inside) for name in names)
-
-
-def code_lines(text: str) -> int:
+def code_lines(text):
     """Count the lines that hold code: no comments, docstrings or blank lines."""
     documents = {
         line
@@ -105,7 +43,59 @@ def code_lines(text: str) -> int:
     lines = {
         line
         for token in tokens
-        if token.type not in QUIET
+        if token.type not in LAYOUT
         for line in range(token.start[0], token.end[0] + 1)
     }
     return len(lines - documents)
+
+
+def test_neither_the_package_nor_a_room_grows_unnoticed():
+    sizes = {room: code_lines(text) for room, text in ROOMS.items()}
+    assert sum(sizes.values()) <= LARGEST_PACKAGE
+    assert {room: size for room, size in sizes.items() if size > LARGEST_ROOM} == {}
+
+
+def imported(*blocks):
+    """Return the rooms that are imported somewhere in these pieces of code."""
+    nodes = [node for block in blocks for node in ast.walk(block)]
+    return {
+        (node.module or alias.name).split(".")[0]
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+
+
+def test_arrows_between_rooms_go_one_way_and_start_at_the_head_of_a_room():
+    arrows, late = {}, {}
+    for room, text in ROOMS.items():
+        tree = ast.parse(text)
+        for_types = [
+            block
+            for block in tree.body
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        ]
+        arrows[room] = imported(*(block for block in tree.body if block not in for_types))
+        late[room] = imported(*(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)))
+    assert list(TopologicalSorter(arrows).static_order())  # a circle is an error
+    assert {room: others for room, others in late.items() if others} == LATE
+
+
+def users(name):
+    """Return the notebooks and pages in which a public name is used."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
+    paths = [*pages, *ROOT.glob("notebooks/**/0*.ipynb")]
+    use = re.compile(rf"\bgh\.{name}\b")
+    return [path for path in paths if use.search(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("name", [name for name in gh.__all__ if not name.endswith("Error")])
+def test_a_public_name_is_used_and_its_documentation_shows_how_and_where(name):
+    used_in = users(name)
+    assert used_in, "no notebook and no page uses it"
+    if callable(getattr(gh, name)):
+        *_, last = document = inspect.getdoc(getattr(gh, name)).splitlines()
+        assert "Examples" in document
+        stems = {path.stem for path in used_in if path.suffix == ".ipynb"}
+        assert last.startswith("Lesson: ") or not stems
+        assert set(re.findall(r"\d\d_\w+", last)) <= stems

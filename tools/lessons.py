@@ -41,9 +41,9 @@ class LessonError(RuntimeError):
     """A cell of a lesson failed; the message names the lesson and the cell and shows both."""
 
 
-def lesson_paths(folder: Path | str = "notebooks") -> list[Path]:
+def lesson_paths(folder: Path) -> list[Path]:
     """Return the lessons' notebooks in a folder, in the order of the course."""
-    return sorted(Path(folder).glob("0*.ipynb"))
+    return sorted(folder.glob("0*.ipynb"))
 
 
 def read_lesson(path: Path | str) -> NotebookNode:
@@ -151,17 +151,17 @@ def kernel_environment() -> dict[str, str]:
 
 
 @contextmanager
-def peak_memory(client: NotebookClient, every: float = 0.1) -> Iterator[Callable[[], int]]:
+def peak_memory(client: NotebookClient) -> Iterator[Callable[[], int]]:
     """Watch the resident memory of a kernel and its children, in bytes.
 
-    What it yields returns the largest memory seen so far, looked at every so many seconds.
+    What it yields returns the largest memory seen so far, looked at ten times a second.
     """
     process = psutil.Process(client.km.provisioner.pid)
     peak, done = 0, threading.Event()
 
     def watch() -> None:
         nonlocal peak
-        while not done.wait(every):
+        while not done.wait(0.1):
             peak = max(peak, _resident(process))
 
     watcher = threading.Thread(target=watch, daemon=True)
