@@ -44,7 +44,7 @@ def sequential(stack: list[layers.Layer], name: str) -> keras.Sequential:
     Parameters
     ----------
     stack : list of layers
-        A Conv1D followed by a BatchNormalization has ReLU, a bias and no padding, and pooling
+        A Conv1D has ReLU, a bias and no padding, and is followed by a BatchNormalization; pooling
         windows do not overlap; all else is free.
     name : str
         Name of the network.

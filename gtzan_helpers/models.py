@@ -333,14 +333,8 @@ def _write(models: Models, folder: Path) -> None:
     models.dense.save(folder / "dense.keras")
     models.cnn.save(folder / "cnn.keras")
     np.savez(folder / "known.npz", known=models.known, distances=models.distances)
-    about = {
-        "genres": models.genres,
-        "inputs": INPUTS,
-        "track_seconds": models.track_seconds,
-        "card": models.card.to_dict("index"),
-        "trained_on": models.trained_on,
-        "versions": VERSIONS,
-    }
+    about = {name: getattr(models, name) for name in ("genres", "track_seconds", "trained_on")}
+    about |= {"card": models.card.to_dict("index"), "inputs": INPUTS, "versions": VERSIONS}
     about["checksum"] = _checksum(about, folder)
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -352,14 +346,14 @@ def _read(about: dict, folder: Path) -> Models:
         raise CourseError("made for other features or another sample rate than are measured here")
     if about.pop("checksum") != _checksum(about, folder):
         raise CourseError("a file was changed, so its scaler or the order of genres may not fit")
-    with np.load(folder / "known.npz") as arrays:
-        known, distances = arrays["known"], arrays["distances"]
     dense, cnn = (keras.models.load_model(folder / name) for name in FILES[:2])
     if {len(about["genres"])} != {dense.output_shape[-1], cnn.output_shape[-1]}:
         raise CourseError("the networks have another number of outputs than there are genres")
     card = pd.DataFrame.from_dict(about["card"], orient="index")
     seconds, trained_on = float(about["track_seconds"]), about["trained_on"]
-    return Models(dense, cnn, about["genres"], seconds, card, known, distances, trained_on)
+    with np.load(folder / "known.npz") as kept:
+        arrays = kept["known"], kept["distances"]
+    return Models(dense, cnn, about["genres"], seconds, card, *arrays, trained_on)
 
 
 def _checksum(about: dict, folder: Path) -> str:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import layers
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from tqdm import tqdm
 from tqdm.keras import TqdmCallback
 
@@ -21,9 +21,6 @@ from . import fast
 
 if TYPE_CHECKING:
     from .slices import SliceSet
-
-    Batches = keras.utils.PyDataset
-    Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 # The table of Abdoli, Cardinal and Koerich (2019), by the length of the input in samples. A row is
 # a convolution and the pooling after it, if it has more than 1: (filters, kernel, stride, pool).
@@ -94,7 +91,7 @@ def abdoli_cnn(
     gammatone: bool = False,
     amplitude: float = 1.0,
     sample_rate: int = 22050,
-    learning_rate: float | Schedule = 5e-4,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
 ) -> keras.Sequential:
     """Build the network that tells genres from the waveform itself.
 
@@ -151,8 +148,8 @@ def abdoli_cnn(
     for place, size in enumerate((128, 64), start=1):
         stack.append(layers.Dense(size, activation="relu", name=f"FC{place}"))
         stack.append(layers.Dropout(0.25, name=f"dropout_FC{place}"))
-    stack.append(layers.Dense(n_genres, activation="softmax", name="genre"))
-    network = fast.sequential(stack, name="abdoli_cnn")
+    last = layers.Dense(n_genres, activation="softmax", name="genre")
+    network = fast.sequential([*stack, last], name="abdoli_cnn")
     if gammatone:
         # Keras slides a kernel as it is; a filter's response runs backwards in time.
         kernel = gammatone_filters(sample_rate).T[::-1, None]
@@ -196,7 +193,9 @@ def _convolutions(layout: Layout) -> list[layers.Layer]:
     return stack
 
 
-def _compiled(network: keras.Model, learning_rate: float | Schedule) -> keras.Model:
+def _compiled(
+    network: keras.Model, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.Model:
     network.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -242,8 +241,8 @@ def gammatone_filters(sample_rate: int) -> NDArray:
 
 def fit(
     network: keras.Model,
-    training: tuple[ArrayLike, ArrayLike] | Batches,
-    validation: tuple[ArrayLike, ArrayLike] | Batches,
+    training: tuple | keras.utils.PyDataset,
+    validation: tuple | keras.utils.PyDataset,
     epochs: int = 20,
     patience: int = 5,
     batch_size: int = 32,
@@ -294,7 +293,7 @@ def fit(
     return table
 
 
-def _checked(data: tuple[ArrayLike, ArrayLike] | Batches, network: keras.Model) -> tuple:
+def _checked(data: tuple | keras.utils.PyDataset, network: keras.Model) -> tuple:
     """Return what `Model.fit` takes: inputs and genres, or batches, which hold both."""
     if isinstance(data, keras.utils.PyDataset):
         return (data,)
