@@ -72,7 +72,7 @@ def network_rows(tracks: pd.DataFrame) -> Iterator[dict]:
 
 def network_outcome(tracks: pd.DataFrame, by: str, seed: int) -> pd.DataFrame:
     """Train the dense network once; return truth, prediction and artist of the test tracks."""
-    from gtzan_helpers.networks import fit
+    from gtzan_helpers.networks import fit, keras
 
     parts = split(tracks, by=by, seed=seed)
     genres, codes = np.unique(tracks["genre"].to_numpy(dtype=str), return_inverse=True)
@@ -80,7 +80,8 @@ def network_outcome(tracks: pd.DataFrame, by: str, seed: int) -> pd.DataFrame:
     train, validation, test = ((parts == part).to_numpy() for part in PARTS)
     network = dense_network(features[train], len(genres), seed)
     both = [(features[rows], codes[rows]) for rows in (train, validation)]
-    fit(network, *both, epochs=100, patience=10, seed=seed)
+    keras.utils.set_random_seed(seed)
+    fit(network, *both, epochs=100, patience=10)
     predicted = genres[network.predict(features[test], verbose=0).argmax(axis=1)]
     return outcome_of(tracks[test], predicted)
 

@@ -7,13 +7,11 @@ than the exercise asks for, or tests what the answer does.
 
 from __future__ import annotations
 
-import builtins
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from numbers import Number
@@ -37,9 +35,6 @@ print(keras.backend.backend(), "on", ", ".join(keras.distribution.list_devices()
 """
 _DRAW = "import matplotlib.pyplot as plt; plt.figure(); print('draws')"
 
-UNANSWERED = "Replace the dots by your answer: {}."
-NOT_RUN = "There is no {} yet: run the cells above first."
-
 
 class Finding(NamedTuple):
     """What was found and, if something must be mended, how; the cure is "" if all is well."""
@@ -55,7 +50,7 @@ def start_lesson() -> None:
     --------
     >>> gh.start_lesson()
 
-    Lesson: the set-up cell of each.
+    Lesson: 01_explore_the_data and all others.
     """
     for found, cure in look(check_packages, check_room, check_variables, set_style):
         if cure:
@@ -105,12 +100,11 @@ def check_room() -> list[Finding]:
     move = "Make room, or set GTZAN_CACHE to a folder of yours on a disk that has some."
     folder = wanted_folder()
     reason = why_not_writable(folder)
-    with warnings.catch_warnings(action="ignore"):  # the finding says what the warning would
-        disk = shutil.disk_usage(cache_folder()).free / GIGABYTE
+    disk = 0.0 if reason else shutil.disk_usage(cache_folder()).free / GIGABYTE
     place = f"cannot be written ({reason})" if reason else f"has {disk:.1f} GB free"
     return [
         Finding(f"memory: {memory:.1f} GB free", close if memory < LESSON_MEMORY else ""),
-        Finding(f"disk: {folder} {place}", move if reason or disk < LESSON_DISK else ""),
+        Finding(f"disk: {folder} {place}", move if disk < LESSON_DISK else ""),
     ]
 
 
@@ -120,10 +114,9 @@ def check_audio() -> list[Finding]:
     import soundfile
 
     librosa.feature.melspectrogram  # noqa: B018 - what is broken shows when it is asked for
-    missing = {"WAV", "AU", "FLAC", "OGG", "MP3"} - {*soundfile.available_formats()}
-    cure = f"for {' and '.join(sorted(missing))}: pip install --upgrade soundfile"
-    found = f"libsndfile {soundfile.__libsndfile_version__}; formats missing: {len(missing)}"
-    return [Finding(found, cure if missing else "")]
+    missing = sorted({"WAV", "AU", "FLAC", "OGG", "MP3"} - {*soundfile.available_formats()})
+    cure = f"for {' and '.join(missing)}: pip install --upgrade soundfile" if missing else ""
+    return [Finding(f"libsndfile {soundfile.__libsndfile_version__}", cure)]
 
 
 def set_style() -> list[Finding]:
@@ -167,23 +160,15 @@ def _set_variables(*prefixes: str) -> list[str]:
 
 def _trial(library: str, program: str, *prefixes: str) -> list[Finding]:
     """Try a library in another process, because some failures end a process without a word."""
-    command, variables = [sys.executable, "-c", program], _set_variables(*prefixes)
-    options = {"errors": "replace", "env": os.environ | _QUIET, "timeout": 120}
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    options = {"capture_output": True, "text": True, "errors": "replace", "timeout": 120}
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | _QUIET, **options)
+    *_, last = ["", *(done.stderr if done.returncode else done.stdout).strip().splitlines()]
     if done.returncode == 0:
-        return [Finding(f"{library} {metadata.version(library)}: {_last_line(done.stdout)}")]
-    reason = _last_line(done.stderr) or f"status {done.returncode}"
-    if not variables:
-        cure = f"pip install --upgrade {library.lower()}"
-        return [Finding(f"{library} cannot start ({reason})", cure)]
-    cure = f"Unset {variables[0].partition('=')[0]}"
-    if library == "Keras":
-        cure += ", or set KERAS_BACKEND=jax"
-    return [Finding(f"{library} cannot start with {', '.join(variables)} ({reason})", cure)]
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2][:200]
+        return [Finding(f"{library} {metadata.version(library)}: {last}")]
+    variables = ", ".join(_set_variables(*prefixes))
+    cure = f"Unset {variables.partition('=')[0]}" if variables else ""
+    found = f"{library} cannot start; {variables}: {last:.200} (status {done.returncode})"
+    return [Finding(found, cure or f"pip install --upgrade {library.lower()}")]
 
 
 def check_answer(checks: Callable[[], Iterable[object]], points: int = 1) -> int:
@@ -209,35 +194,28 @@ def check_answer(checks: Callable[[], Iterable[object]], points: int = 1) -> int
     --------
     >>> gh.check_answer(lambda: iter([(count == 100, "Count all files.")]))
 
-    Lesson: the exercises.
+    Lesson: 01_explore_the_data and all others, in their exercises.
     """
-    hint = unanswered(checks) or first_hint(checks)
+    hint = _hint(checks)
     print(f"Not yet. {hint}" if hint else "Right.", f"Points, of {points}:")
     return 0 if hint else points
 
 
-def unanswered(checks: Callable[[], object]) -> str:
-    """Return what to do about names that the checks use and nobody has filled yet, or ""."""
-    for name in checks.__code__.co_names:
-        if checks.__globals__.get(name) is ...:
-            return UNANSWERED.format(name)
-    return ""
-
-
-def first_hint(checks: Callable[[], Iterable[object]]) -> str:
+def _hint(checks: Callable[[], Iterable[object]]) -> str:
     """Return the first hint that is needed, or "" if all is well."""
+    names = [name for name in checks.__code__.co_names if checks.__globals__.get(name) is ...]
+    if names:
+        return f"Replace the dots by your answer: {names[0]}."
     try:
         for found in checks():
             if found is ...:
-                return UNANSWERED.format("a function still returns them")
+                return "Replace the dots by your answer: a function still returns them."
             match found:
-                case tuple((well, str(hint))) if not (_is_value(well) or well):
+                case tuple((well, str(hint))) if not (well or _is_value(well)):
                     return hint
-    except NameError as error:
-        if error.name and not hasattr(builtins, error.name):
-            return NOT_RUN.format(error.name)
-        return f"Your answer stops with an error: {error}."
     except Exception as error:
+        if isinstance(error, NameError) and error.name:
+            return f"There is no {error.name} yet: run the cells above first."
         return f"Your answer stops with an error: {type(error).__name__}: {error}."
     return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -59,11 +59,14 @@ def classify(
             raise gh.CourseError(f"--png and --json both name {numbers}: name two files")
         audio.read_header(song)
         os.environ["MPLBACKEND"] = "agg"  # figures go into files here, whatever was set
+        gh.plots.use_style()
         classroom.require_keras()
         # What is printed must not stand in a file that goes to standard output.
         to_output = {png, numbers} & set(outputs.STANDARD_OUTPUT)
         with redirect_stdout(sys.stderr if to_output else sys.stdout):
-            prediction = predict(song, data, folder)
+            models = gh.load_models(folder) if folder else trained_models(data)
+            prediction = gh.classify_song(song, models)
+            say(prediction, models)
         if numbers:
             outputs.write_output(numbers, json.dumps(as_numbers(prediction), indent=1) + "\n")
         if png:
@@ -83,17 +86,13 @@ def one_line_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def predict(song: str, data: str | None, folder: str | None) -> Prediction:
-    """Print what both networks make of a song, and return it."""
-    gh.plots.use_style()
-    models = gh.load_models(folder) if folder else trained_models(data)
+def say(prediction: Prediction, models: Models) -> None:
+    """Print what both networks make of a song, and the course of each through it."""
     click.echo(f"Trained on {models.trained_on}")
-    prediction = gh.classify_song(song, models)
     *verdicts, strangeness = prediction.verdicts()
     for verdict, table in zip(verdicts, prediction.probabilities.values(), strict=True):
         click.echo(f"\n{verdict}\n  {course_of(table)}")
     click.echo(f"\n{strangeness}")
-    return prediction
 
 
 def trained_models(data: str | None) -> Models:
@@ -116,31 +115,30 @@ def course_of(probabilities: pd.DataFrame) -> str:
 def as_numbers(prediction: Prediction) -> dict[str, object]:
     """Return a prediction as numbers and text, for a JSON file; times in seconds."""
     tables = prediction.probabilities.items()
+    windows = {name: table.round(4).reset_index().to_dict("records") for name, table in tables}
     return {
         "song": prediction.name,
         "seconds": prediction.seconds,
         "distance": prediction.distance,
         "strangeness": prediction.strangeness,
         "overall": prediction.overall.round(4).to_dict("index"),
-        "windows": {
-            name: table.round(4).reset_index().to_dict("records") for name, table in tables
-        },
+        "windows": windows,
     }
 
 
 @main.command()
 def doctor() -> None:
     """Look at this machine, and say what is missing and how to mend it."""
-    checks = ("room", "audio", "figures", "keras")
-    complete = report("packages") and report(*checks)  # which need the packages
-    if not complete:
+    room, audio = classroom.check_room, classroom.check_audio  # which need the packages
+    figures, keras = classroom.check_figures, classroom.check_keras
+    if not (report(classroom.check_packages) and report(room, audio, figures, keras)):
         sys.exit("Mend what is marked with !!, then ask again.")
     click.echo("Everything is here.")
 
 
-def report(*names: str) -> bool:
+def report(*checks: Callable[[], list[classroom.Finding]]) -> bool:
     """Print what some checks find, and the cures; return whether none is needed."""
-    findings = classroom.look(*[getattr(classroom, f"check_{name}") for name in names])
+    findings = classroom.look(*checks)
     for found, cure in findings:
         click.echo(f"!!  {found}\n      {cure}" if cure else f"ok  {found}")
     return not any(cure for _, cure in findings)

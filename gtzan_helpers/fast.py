@@ -44,7 +44,7 @@ def sequential(stack: list[layers.Layer], name: str) -> keras.Sequential:
     Parameters
     ----------
     stack : list of layers
-        A Conv1D followed by a BatchNormalization has ReLU, a bias and no padding, and pooling
+        A Conv1D has ReLU, a bias and no padding, and is followed by a BatchNormalization; pooling
         windows do not overlap; all else is free.
     name : str
         Name of the network.
@@ -95,51 +95,38 @@ _keep_compiled()
 
 
 def _call(
-    network: keras.Sequential,
-    inputs: jax.Array,
-    training: bool | None = None,
-    mask: jax.Array | None = None,
+    network: keras.Sequential, inputs: jax.Array, training: bool | None = None, mask: None = None
 ) -> jax.Array:
     """Send a tensor through all layers of a network."""
     if not training or network.compute_dtype != "float32" or jax.default_backend() != "cpu":
         return keras.Sequential.call(network, inputs, training=training, mask=mask)
     ahead = list(network.layers)
     while ahead:
-        block = _block(ahead)
-        inputs = (_train_together if len(block) > 1 else _train)(inputs, *block)
-        del ahead[: len(block)]
+        layer = ahead.pop(0)
+        if isinstance(layer, layers.Conv1D) and ahead[0].trainable:
+            normalization = ahead.pop(0)
+            pooled = ahead and isinstance(ahead[0], layers.MaxPooling1D)
+            inputs = _train_block(inputs, layer, normalization, ahead.pop(0) if pooled else None)
+        else:
+            distinguishes = "training" in inspect.signature(layer.call).parameters
+            inputs = layer(inputs, training=True) if distinguishes else layer(inputs)
     return inputs
 
 
-def _block(ahead: list[layers.Layer]) -> list[layers.Layer]:
-    """Return the layers at the start of a list that are computed together, or the first one."""
-    kinds = [type(layer) for layer in ahead[:3]]
-    if kinds[:2] != [layers.Conv1D, layers.BatchNormalization] or not ahead[1].trainable:
-        return ahead[:1]
-    return ahead[: 3 if kinds[2:] == [layers.MaxPooling1D] else 2]
-
-
-def _train(inputs: jax.Array, layer: layers.Layer) -> jax.Array:
-    """Send a tensor through one layer, in a training step."""
-    distinguishes = "training" in inspect.signature(layer.call).parameters
-    return layer(inputs, training=True) if distinguishes else layer(inputs)
-
-
-def _train_together(
+def _train_block(
     signal: jax.Array,
     convolution: layers.Conv1D,
     normalization: layers.BatchNormalization,
-    pooling: layers.MaxPooling1D | None = None,
+    pooling: layers.MaxPooling1D | None,
 ) -> jax.Array:
     """Send a signal of shape (batch, length, channels) through a block, in a training step."""
     weights = convolution.kernel, convolution.bias, normalization.gamma, normalization.beta
-    kernel, bias, gamma, beta = map(keras.ops.convert_to_tensor, weights)
+    kernel, *others = map(keras.ops.convert_to_tensor, weights)
     _, length, _ = convolution.compute_output_shape(signal.shape)
-    (size,) = pooling.pool_size if pooling else (1,)
-    convolved = _convolve(signal, kernel, *convolution.strides, size)
-    outputs, mean, variance = _normalize_and_pool(
-        convolved, bias, gamma, beta, length, size, normalization.epsilon
-    )
+    size = pooling.pool_size[0] if pooling else 1
+    signal = _convolve(signal, kernel, *convolution.strides, size)
+    sizes = length, size, normalization.epsilon
+    outputs, mean, variance = _normalize_and_pool(signal, *others, sizes)
     momentum = normalization.momentum
     statistics = (normalization.moving_mean, mean), (normalization.moving_variance, variance)
     for moving, of_batch in statistics:
@@ -158,22 +145,19 @@ def _convolve(signal: jax.Array, kernel: jax.Array, stride: int, multiple: int) 
     n_outputs = (signal.shape[1] - size) // stride + 1
     together = max(1, MANY_CHANNELS // (stride * channels))
     hop = together * stride
-    taps = _rounded_up(size + hop - stride, hop) // hop  # length of the shifted kernels, in hops
-    n_steps = _rounded_up(n_outputs, math.lcm(together, multiple)) // together
+    taps = -(-(size + hop - stride) // hop)  # length of the shifted kernels, in hops
+    whole = math.lcm(together, multiple)
+    n_steps = -(-n_outputs // whole) * whole // together
     signal = _with_length(signal, (n_steps + taps - 1) * hop)
     kernels = [
         jnp.pad(kernel, [(shift, taps * hop - size - shift), (0, 0), (0, 0)])
         for shift in range(0, hop, stride)
     ]
-    outputs = (_convolve_few if together > 1 else _slide)(
+    outputs = (_slide_few if together > 1 else _slide)(
         signal.reshape(-1, n_steps + taps - 1, hop * channels),
         jnp.concatenate(kernels, axis=-1).reshape(taps, hop * channels, -1),
     )
     return outputs.reshape(-1, n_steps * together, filters)
-
-
-def _rounded_up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple
 
 
 def _with_length(signal: jax.Array, length: int) -> jax.Array:
@@ -187,7 +171,7 @@ def _slide(signal: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(signal, kernel, (1,), "VALID", dimension_numbers=layout)
 
 
-def _convolve_few_backward(kept: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _slide_few_backward(kept: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return both gradients where channels are few: the kernel's is a product of matrices here."""
     signal, kernel = kept
     n_outputs = gradient.shape[1]
@@ -197,26 +181,22 @@ def _convolve_few_backward(kept: tuple, gradient: jax.Array) -> tuple[jax.Array,
     return (*back_to_signal(gradient), each.sum(axis=0).reshape(kernel.shape))
 
 
-_convolve_few = jax.custom_vjp(_slide)
-_convolve_few.defvjp(lambda *given: (_slide(*given), given), _convolve_few_backward)
+_slide_few = jax.custom_vjp(_slide)
+_slide_few.defvjp(lambda *given: (_slide(*given), given), _slide_few_backward)
 
 
 def _normalize_and_pool_forward(
-    signal: jax.Array,
-    bias: jax.Array,
-    gamma: jax.Array,
-    beta: jax.Array,
-    length: int,
-    pool_size: int,
-    epsilon: float,
-) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    signal: jax.Array, bias: jax.Array, gamma: jax.Array, beta: jax.Array, sizes: tuple
+) -> tuple[tuple, tuple]:
     """Add a bias, rectify, normalise over the batch, and keep the largest number of each window.
 
-    Of the signal, the first `length` numbers count. Return what that makes, of shape (batch,
-    n_windows, channels), the batch's mean and variance, through which no gradient passes, and what
-    the way back needs. The variance is the mean square less the squared mean. That loses digits
-    where the mean is many times the standard deviation, which no rectified signal's is.
+    The sizes are a length, of which all after it means nothing, a window's size and an epsilon.
+    Return what that makes, of shape (batch, n_windows, channels), the batch's mean and variance,
+    through which no gradient passes, and what the way back needs. The variance is the mean square
+    less the squared mean. That loses digits where the mean is many times the standard deviation,
+    which no rectified signal's is.
     """
+    length, pool_size, epsilon = sizes
     n_windows, count = length // pool_size, len(signal) * length
     rectified = jax.nn.relu(_windows(signal, pool_size) + bias)
     rest = rectified[:, n_windows:].reshape(len(signal), -1, len(bias))
@@ -243,19 +223,15 @@ def _survey(windows: jax.Array, sign: jax.Array) -> tuple[jax.Array, ...]:
 
     def combine(one: tuple, other: tuple) -> tuple:
         later = other[2] > one[2]  # of equal numbers the first is taken, as in Keras
-        return (
-            one[0] + other[0],
-            one[1] + other[1],
-            jnp.where(later, other[2], one[2]),
-            jnp.where(later, other[3], one[3]),
-        )
+        chosen = (jnp.where(later, b, a) for a, b in zip(one[2:], other[2:], strict=True))
+        return (one[0] + other[0], one[1] + other[1], *chosen)
 
     start = (jnp.float32(0), jnp.float32(0), jnp.float32(-jnp.inf), jnp.int32(0))
     return lax.reduce((windows, windows**2, windows * sign, places), start, combine, (2,))
 
 
 def _normalize_and_pool_backward(
-    length: int, pool_size: int, epsilon: float, kept: tuple, gradients: tuple
+    sizes: tuple, kept: tuple, gradients: tuple
 ) -> tuple[jax.Array, ...]:
     """Return the gradients of signal, bias, gamma and beta.
 
@@ -264,6 +240,7 @@ def _normalize_and_pool_backward(
     part in proportion to x. Only the largest numbers of the windows have a gradient of their own.
     """
     signal, bias, gamma, mean, deviation, normalized, places = kept
+    length, pool_size, _ = sizes
     gradient, count = gradients[0], len(signal) * length
     of_beta = gradient.sum((0, 1))
     of_gamma = (gradient * normalized).sum((0, 1))
@@ -279,6 +256,6 @@ def _normalize_and_pool_backward(
 
 
 _normalize_and_pool = jax.custom_vjp(
-    lambda *given: _normalize_and_pool_forward(*given)[0], nondiff_argnums=(4, 5, 6)
+    lambda *given: _normalize_and_pool_forward(*given)[0], nondiff_argnums=(4,)
 )
 _normalize_and_pool.defvjp(_normalize_and_pool_forward, _normalize_and_pool_backward)

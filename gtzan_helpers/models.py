@@ -118,9 +118,8 @@ def train_models(tracks: pd.DataFrame, parts: pd.Series, epochs: int = 2, seed: 
     models = _train_both(tracks, parts, epochs, seed)
     try:
         save_models(models, folder)
-    except (FileExistsError, CourseError) as error:
-        if not folder.exists():  # no other program has just kept the same ones
-            warnings.warn(f"{error}; they will be trained again the next time", stacklevel=2)
+    except CourseError as error:
+        warnings.warn(f"{error}; they will be trained again the next time", stacklevel=2)
     return models
 
 
@@ -143,7 +142,7 @@ def save_models(models: Models, folder: str | Path) -> None:
     """
     folder = Path(folder)
     if os.path.lexists(folder):
-        raise FileExistsError(f"{folder} exists already: name a new folder")
+        raise CourseError(f"{folder} exists already: name a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
@@ -180,17 +179,17 @@ def load_models(folder: str | Path) -> Models:
 
     Lesson: 06_compare_and_use.
     """
-    folder, others = Path(folder), ""
+    folder, others = Path(folder), "these libraries"
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         others = ", ".join(f"{n} {v}" for n, v in about["versions"].items() if v != VERSIONS.get(n))
         models = _read(about, folder)
     except Exception as error:  # Keras and NumPy fail in many ways on what they do not know
-        versions = f"made with {others}, " if others else ""
-        reason = " ".join(f"{versions}{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise CourseError(
-            f"{folder} holds no models that can be used here ({reason:.300}): "
-            "copy the whole folder again, or train them again"
+            f"{folder} holds no models that can be used here (made with "
+            f"{others or 'the same libraries'}; {reason:.300}): copy the whole folder again, or "
+            "train them again"
         ) from error
     if others:
         advice = "answers may differ a little; to be sure, train them again"
@@ -261,24 +260,24 @@ def nearest_distances(
 
 
 def _train_both(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int) -> Models:
-    genres = sorted(tracks["genre"].unique())
-    part_of = dict(zip(tracks["track_id"], parts, strict=True))
-    dense, dense_row, known, distances = _train_dense(tracks, part_of, genres, seed)
-    cnn, cnn_row = _train_cnn(tracks, part_of, genres, epochs, seed)
+    tracks, genres = tracks.assign(part=parts.to_numpy()), sorted(tracks["genre"].unique())
+    dense, dense_row, known, distances = _train_dense(tracks, genres, seed)
+    cnn, cnn_row = _train_cnn(tracks, genres, epochs, seed)
     card = pd.DataFrame.from_dict({DENSE: dense_row, CNN: cnn_row}, orient="index")
-    seconds, trained_on = float(tracks["seconds"].median()), _describe(tracks, parts)
+    seconds, trained_on = float(tracks["seconds"].median()), _describe(tracks)
     return Models(dense, cnn, genres, seconds, card, known, distances, trained_on)
 
 
 def _train_dense(
-    tracks: pd.DataFrame, part_of: dict[str, str], genres: list[str], seed: int
+    tracks: pd.DataFrame, genres: list[str], seed: int
 ) -> tuple[keras.Model, dict[str, float], NDArray[np.float32], NDArray[np.float32]]:
+    """Return a network, its row of the card, the known features, and the usual distances."""
     from .networks import dense_network, keras
 
-    table = extract_features(tracks)
+    table = extract_features(tracks).set_index("track_id")
     inputs = table[FEATURE_NAMES].to_numpy(np.float32)
     labels = np.searchsorted(genres, table["label"].to_numpy(dtype=str))
-    part = table["track_id"].map(part_of).to_numpy(dtype=str)
+    part = tracks.set_index("track_id")["part"][table.index]
     keras.utils.set_random_seed(seed)
     network = dense_network(len(FEATURE_NAMES), len(genres))
     network.get_layer("scaler").adapt(inputs[part == "train"])
@@ -290,15 +289,15 @@ def _train_dense(
 
 
 def _train_cnn(
-    tracks: pd.DataFrame, part_of: dict[str, str], genres: list[str], epochs: int, seed: int
+    tracks: pd.DataFrame, genres: list[str], epochs: int, seed: int
 ) -> tuple[keras.Model, dict[str, float]]:
+    """Return a network, and its row of the card."""
     from .networks import abdoli_cnn, keras
 
     slices = SliceSet(tracks, seconds=SLICE_SECONDS, sample_rate=SAMPLE_RATE)
-    if slices.genres != genres:
-        missing = ", ".join(sorted(set(genres) - set(slices.genres)))
+    if missing := ", ".join(set(genres) - set(slices.genres)):
         raise CourseError(f"{missing}: all tracks are shorter than a slice of 2 s; leave them out")
-    part = slices.table["track_id"].map(part_of).to_numpy(dtype=str)
+    part = tracks.set_index("track_id")["part"][slices.table["track_id"]].to_numpy()
     amplitude = slices.amplitude(part == "train")
     keras.utils.set_random_seed(seed)
     network = abdoli_cnn(slices.n_samples, len(genres), amplitude=amplitude)
@@ -318,10 +317,10 @@ def _timed_fit(network: keras.Model, training: object, validation: object, **opt
     return {"parameters": parameters, "epochs": len(history), "seconds": seconds}
 
 
-def _describe(tracks: pd.DataFrame, parts: pd.Series) -> str:
+def _describe(tracks: pd.DataFrame) -> str:
     """Say in two sentences which tracks networks learned from."""
-    counts = parts.value_counts()
-    artists = tracks.loc[(parts == "train").to_numpy(), "artist"]
+    counts = tracks["part"].value_counts()
+    artists = tracks.loc[tracks["part"] == "train", "artist"]
     by = f" by {artists.nunique()} artists" if (artists != "").all() else ""
     return (
         f"{describe_source(tracks)} Learned from {counts['train']} tracks{by}; "
@@ -334,14 +333,8 @@ def _write(models: Models, folder: Path) -> None:
     models.dense.save(folder / "dense.keras")
     models.cnn.save(folder / "cnn.keras")
     np.savez(folder / "known.npz", known=models.known, distances=models.distances)
-    about = {
-        "genres": models.genres,
-        "inputs": INPUTS,
-        "track_seconds": models.track_seconds,
-        "card": models.card.to_dict("index"),
-        "trained_on": models.trained_on,
-        "versions": VERSIONS,
-    }
+    about = {name: getattr(models, name) for name in ("genres", "track_seconds", "trained_on")}
+    about |= {"card": models.card.to_dict("index"), "inputs": INPUTS, "versions": VERSIONS}
     about["checksum"] = _checksum(about, folder)
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -353,14 +346,14 @@ def _read(about: dict, folder: Path) -> Models:
         raise CourseError("made for other features or another sample rate than are measured here")
     if about.pop("checksum") != _checksum(about, folder):
         raise CourseError("a file was changed, so its scaler or the order of genres may not fit")
-    with np.load(folder / "known.npz") as arrays:
-        known, distances = arrays["known"], arrays["distances"]
     dense, cnn = (keras.models.load_model(folder / name) for name in FILES[:2])
     if {len(about["genres"])} != {dense.output_shape[-1], cnn.output_shape[-1]}:
         raise CourseError("the networks have another number of outputs than there are genres")
     card = pd.DataFrame.from_dict(about["card"], orient="index")
     seconds, trained_on = float(about["track_seconds"]), about["trained_on"]
-    return Models(dense, cnn, about["genres"], seconds, card, known, distances, trained_on)
+    with np.load(folder / "known.npz") as kept:
+        arrays = kept["known"], kept["distances"]
+    return Models(dense, cnn, about["genres"], seconds, card, *arrays, trained_on)
 
 
 def _checksum(about: dict, folder: Path) -> str:

@@ -5,36 +5,36 @@ Lessons: 03_dense_network and 05_cnn_1d.
 
 from __future__ import annotations
 
-from itertools import count
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from tqdm import tqdm
+from tqdm.keras import TqdmCallback
 
 from . import fast
 
 if TYPE_CHECKING:
     from .slices import SliceSet
 
-    Batches = keras.utils.PyDataset
-    Schedule = keras.optimizers.schedules.LearningRateSchedule
-
-# The table of Abdoli, Cardinal and Koerich (2019), by the length of the input in samples: a
-# convolution has (filters, kernel, stride), a pooling layer its size.
-Layout = list[tuple[int, int, int] | int]
-_LONG: Layout = [(16, 64, 2), 8, (32, 32, 2), 8, (64, 16, 2), (128, 8, 2), (256, 4, 2), 4]
+# The table of Abdoli, Cardinal and Koerich (2019), by the length of the input in samples. A row is
+# a convolution and the pooling after it, if it has more than 1: (filters, kernel, stride, pool).
+Layout = list[tuple[int, int, int, int]]
+_LONG: Layout = [(16, 64, 2, 8), (32, 32, 2, 8), (64, 16, 2, 1), (128, 8, 2, 1), (256, 4, 2, 4)]
 LAYOUTS: dict[int, Layout] = {
     50999: _LONG,
     32000: _LONG,
-    16000: _LONG[:6],
-    8000: _LONG[:5],
-    1600: [(16, 32, 2), 2, (32, 16, 2), 2, (64, 8, 2)],
+    16000: _LONG[:4],
+    8000: _LONG[:3],
+    1600: [(16, 32, 2, 2), (32, 16, 2, 2), (64, 8, 2, 1)],
 }
-GAMMATONE_LAYOUT: Layout = [(64, 512, 1), *LAYOUTS[16000][1:]]
+# Its first layer is a fixed bank of filters, of 512 samples each.
+GAMMATONE_LAYOUT: Layout = [(64, 512, 1, 8), *LAYOUTS[16000][1:]]
 
 
 def dense_network(
@@ -91,7 +91,7 @@ def abdoli_cnn(
     gammatone: bool = False,
     amplitude: float = 1.0,
     sample_rate: int = 22050,
-    learning_rate: float | Schedule = 5e-4,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
 ) -> keras.Sequential:
     """Build the network that tells genres from the waveform itself.
 
@@ -148,64 +148,54 @@ def abdoli_cnn(
     for place, size in enumerate((128, 64), start=1):
         stack.append(layers.Dense(size, activation="relu", name=f"FC{place}"))
         stack.append(layers.Dropout(0.25, name=f"dropout_FC{place}"))
-    stack.append(layers.Dense(n_genres, activation="softmax", name="genre"))
-    network = fast.sequential(stack, name="abdoli_cnn")
+    last = layers.Dense(n_genres, activation="softmax", name="genre")
+    network = fast.sequential([*stack, last], name="abdoli_cnn")
     if gammatone:
-        _fix_filters(network.get_layer("CL1"), sample_rate)
+        # Keras slides a kernel as it is; a filter's response runs backwards in time.
+        kernel = gammatone_filters(sample_rate).T[::-1, None]
+        network.get_layer("CL1").set_weights([kernel, np.zeros(kernel.shape[-1])])
+        network.get_layer("CL1").trainable = False
     return _compiled(network, learning_rate)
 
 
 def choose_layout(n_samples: int, gammatone: bool = False) -> Layout:
     """Return the paper's layout for the length nearest to `n_samples` that it fits."""
     layouts = {16000: GAMMATONE_LAYOUT} if gammatone else LAYOUTS
-    for length in sorted(layouts, key=lambda length: abs(length - n_samples)):
-        if _fits(layouts[length], n_samples):
-            return layouts[length]
-    enough = (n for n in count(n_samples) if any(_fits(one, n) for one in layouts.values()))
-    raise ValueError(
-        f"{n_samples} samples are too short for this network, which needs {next(enough)} or more: "
-        "take longer slices, or a higher sample rate"
-    )
+    fitting = [length for length, layout in layouts.items() if _shortest(layout) <= n_samples]
+    if not fitting:
+        needed = min(map(_shortest, layouts.values()))
+        raise ValueError(
+            f"{n_samples} samples are too short for this network, which needs {needed} or more: "
+            "take longer slices, or a higher sample rate"
+        )
+    return layouts[min(fitting, key=lambda length: abs(length - n_samples))]
 
 
-def _fits(layout: Layout, n_samples: int) -> bool:
-    """Return whether anything is left of a signal after all layers of a layout."""
-    for layer in layout:
-        if isinstance(layer, int):
-            n_samples //= layer
-        else:
-            _, kernel, stride = layer
-            n_samples = (n_samples - kernel) // stride + 1
-    return n_samples >= 1
+def _shortest(layout: Layout) -> int:
+    """Return how long a signal must be to leave one number behind the last layer."""
+    length = 1
+    for _, kernel, stride, pool in reversed(layout):
+        length = (length * pool - 1) * stride + kernel
+    return length
 
 
 def _convolutions(layout: Layout) -> list[layers.Layer]:
     """Return the layers of a layout, with batch normalisation after each convolution."""
-    stack, n_convolutions, n_poolings = [], 0, 0
-    for layer in layout:
-        if isinstance(layer, int):
-            n_poolings += 1
-            stack.append(layers.MaxPooling1D(layer, name=f"PL{n_poolings}"))
-        else:
-            n_convolutions += 1
-            name = f"CL{n_convolutions}"
-            stack.append(layers.Conv1D(*layer, activation="relu", name=name))
-            # Keras' momentum of 0.99 needs hundreds of steps to forget where the moving statistics
-            # began; a lesson trains for fewer, and would predict with wrong ones.
-            stack.append(layers.BatchNormalization(momentum=0.9, name=f"norm_{name}"))
+    stack, poolings = [], itertools.count(1)
+    for place, (filters, kernel, stride, pool) in enumerate(layout, start=1):
+        name = f"CL{place}"
+        stack.append(layers.Conv1D(filters, kernel, stride, activation="relu", name=name))
+        # Keras' momentum of 0.99 needs hundreds of steps to forget where the moving statistics
+        # began; a lesson trains for fewer, and would predict with wrong ones.
+        stack.append(layers.BatchNormalization(momentum=0.9, name=f"norm_{name}"))
+        if pool > 1:
+            stack.append(layers.MaxPooling1D(pool, name=f"PL{next(poolings)}"))
     return stack
 
 
-def _fix_filters(layer: layers.Conv1D, sample_rate: int) -> None:
-    """Fill a convolution with gammatone filters that training does not change."""
-    n_taps, _, n_filters = layer.kernel.shape
-    filters = gammatone_filters(sample_rate, n_filters, n_taps)
-    # Keras slides a kernel as it is; a filter's response runs backwards in time.
-    layer.set_weights([filters.T[::-1, None, :], np.zeros(n_filters)])
-    layer.trainable = False
-
-
-def _compiled(network: keras.Model, learning_rate: float | Schedule) -> keras.Model:
+def _compiled(
+    network: keras.Model, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.Model:
     network.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -214,56 +204,53 @@ def _compiled(network: keras.Model, learning_rate: float | Schedule) -> keras.Mo
     return network
 
 
-def gammatone_filters(sample_rate: int, n_filters: int = 64, n_taps: int = 512) -> NDArray:
+def gammatone_filters(sample_rate: int) -> NDArray:
     """Return a bank of gammatone filters, a model of how the inner ear splits sound.
 
     Parameters
     ----------
     sample_rate : int
         Hz. The centre frequencies lie between 100 Hz and half of it, as densely as the ear's.
-    n_filters, n_taps : int
-        Number of filters, and samples in each.
 
     Returns
     -------
-    ndarray, shape (n_filters, n_taps)
+    ndarray, shape (64, 512): filters, samples
         Impulse responses of order 4, each with a sum of squares of 1, from low to high.
-
-    Raises
-    ------
-    ValueError
-        If the sample rate leaves no room above 100 Hz.
 
     Notes
     -----
-    Bandwidths and spacing after Glasberg and Moore (1990), in
-    the form of M. Slaney, Apple Technical Report 35 (1993), as SciPy has them.
+    Bandwidths and spacing after Glasberg and Moore (1990), in the form of M. Slaney, Apple
+    Technical Report 35 (1993), as SciPy has them.
+
+    Examples
+    --------
+    >>> bank = gh.networks.gammatone_filters(22050)
 
     Lesson: 05_cnn_1d.
     """
     from scipy.signal import gammatone
 
-    lowest, nyquist = 100.0, sample_rate / 2
-    if nyquist <= lowest:
-        raise ValueError(f"gammatone filters start at {lowest:g} Hz, but {sample_rate=} Hz")
+    n_filters, n_taps, *_ = GAMMATONE_LAYOUT[0]
     # A filter is as wide as `corner + frequency`, up to a factor, so the centres form a geometric
     # series from there. The one at half the sample rate cannot be computed, and is left out.
     corner = 9.26449 * 24.7
-    centres = np.geomspace(lowest + corner, nyquist + corner, n_filters + 1)[:-1] - corner
+    centres = np.geomspace(100 + corner, sample_rate / 2 + corner, n_filters + 1)[:-1] - corner
     filters = [gammatone(f, "fir", order=4, numtaps=n_taps, fs=sample_rate)[0] for f in centres]
     return np.stack([taps / np.linalg.norm(taps) for taps in filters])
 
 
 def fit(
     network: keras.Model,
-    training: tuple[ArrayLike, ArrayLike] | Batches,
-    validation: tuple[ArrayLike, ArrayLike] | Batches,
+    training: tuple | keras.utils.PyDataset,
+    validation: tuple | keras.utils.PyDataset,
     epochs: int = 20,
     patience: int = 5,
     batch_size: int = 32,
-    seed: int | None = None,
 ) -> pd.DataFrame:
     """Train a network until it stops getting better, and leave it as it was at its best.
+
+    The first weights are settled when a network is built; the order of the rows and the dropout
+    repeat after `keras.utils.set_random_seed`.
 
     Parameters
     ----------
@@ -278,9 +265,6 @@ def fit(
         Epochs to go on without a smaller validation loss.
     batch_size : int
         Rows in a batch; a PyDataset has its own.
-    seed : int, optional
-        Makes the order of the rows repeatable. The first weights and the dropout are settled when
-        a network is built, after `keras.utils.set_random_seed`.
 
     Returns
     -------
@@ -291,45 +275,31 @@ def fit(
     --------
     >>> history = gh.fit(network, (x, labels), (x_validation, labels_validation), epochs=200)
 
-    Lesson: 03_dense_network.
+    Lesson: 03_dense_network, 05_cnn_1d.
     """
     fast.return_freed_memory()
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
-    inputs, genres = _arrays(training, network)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-    with tqdm(total=epochs, desc="train", unit="epoch", leave=False) as bar:
-        history = network.fit(
-            inputs,
-            genres,
-            batch_size=None if genres is None else batch_size,
-            validation_data=_arrays(validation, network),
-            epochs=epochs,
-            callbacks=[stop, _progress(bar)],
-            verbose=0,
-        )
+    bar = TqdmCallback(verbose=0, tqdm_class=tqdm, desc="train", leave=False)
+    history = network.fit(
+        *_checked(training, network),
+        batch_size=batch_size,
+        validation_data=_checked(validation, network),
+        epochs=epochs,
+        callbacks=[stop, bar],
+        verbose=0,
+    )
     table = pd.DataFrame(history.history)[["loss", "accuracy", "val_loss", "val_accuracy"]]
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table
 
 
-def _progress(bar: tqdm) -> keras.callbacks.Callback:
-    def advance(epoch: int, logs: dict[str, float]) -> None:
-        bar.set_postfix({name: f"{value:.2f}" for name, value in logs.items()}, refresh=False)
-        bar.update()
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=advance)
-
-
-def _arrays(
-    data: tuple[ArrayLike, ArrayLike] | Batches, network: keras.Model
-) -> tuple[NDArray | Batches, NDArray | None]:
-    """Return inputs and genres; batches, which hold both, instead of the inputs."""
+def _checked(data: tuple | keras.utils.PyDataset, network: keras.Model) -> tuple:
+    """Return what `Model.fit` takes: inputs and genres, or batches, which hold both."""
     if isinstance(data, keras.utils.PyDataset):
-        return data, None
+        return (data,)
     inputs, genres = np.asarray(data[0], dtype=np.float32), np.asarray(data[1])
     n_genres = network.output_shape[-1]
-    if not np.issubdtype(genres.dtype, np.integer) or not np.isin(genres, range(n_genres)).all():
+    if genres.dtype.kind not in "iu" or not np.isin(genres, range(n_genres)).all():
         raise ValueError(
             f"this network's genres are whole numbers from 0 to {n_genres - 1}, but here they are "
             f"{np.unique(genres).tolist()}: number them, as with pandas.Categorical(genres).codes"
@@ -350,11 +320,11 @@ class SliceBatches(keras.utils.PyDataset):
         one_hot: bool,
     ) -> None:
         super().__init__()
-        self._slices, self._positions, self._one_hot = slices, positions, one_hot
-        self._batch_size = min(batch_size, len(positions))
-        self._shuffle, self._seed, self._epoch = shuffle, seed, 0
         fast.return_freed_memory()
-        self._arrange()
+        self._slices, self._order, self._one_hot = slices, positions, one_hot
+        self._batch_size = min(batch_size, len(positions))
+        self._shuffled = _shuffled(positions, self._batch_size, seed) if shuffle else None
+        self.on_epoch_end()
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -367,19 +337,21 @@ class SliceBatches(keras.utils.PyDataset):
         rows = self._order[place * self._batch_size :][: self._batch_size]
         labels = self._slices.labels(rows)
         if self._one_hot:
-            labels = np.eye(len(self._slices.genres), dtype=np.float32)[labels]
+            labels = keras.utils.to_categorical(labels, len(self._slices.genres))
         return self._slices.samples(rows), labels
 
     def on_epoch_end(self) -> None:
         """Mix the slices anew."""
-        self._epoch += 1
-        self._arrange()
+        if self._shuffled:
+            self._order = next(self._shuffled)
 
-    def _arrange(self) -> None:
-        self._order = self._positions
-        if self._shuffle:
-            mixed = np.random.default_rng([self._seed, self._epoch]).permutation(self._positions)
-            # The last batch is filled up from the first: a batch of another size would make JAX
-            # compile the network a second time, which takes longer than to train on it.
-            size = -(-len(mixed) // self._batch_size) * self._batch_size
-            self._order = np.resize(mixed, size)
+
+def _shuffled(
+    positions: NDArray[np.intp], batch_size: int, seed: int
+) -> Iterator[NDArray[np.intp]]:
+    """Yield an order of slices for each epoch."""
+    # The last batch is filled up from the first: a batch of another size would make JAX compile
+    # the network a second time, which takes longer than to train on it.
+    size = -(-len(positions) // batch_size) * batch_size
+    for epoch in itertools.count():
+        yield np.resize(np.random.default_rng([seed, epoch]).permutation(positions), size)

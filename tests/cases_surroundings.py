@@ -55,9 +55,10 @@ def classified(options: str = "") -> Callable[[Path], str]:
     """Run the command, and return what it prints; its error, if it has one, as ours."""
 
     def use(folder: Path) -> str:
-        places = [option.replace("HERE", str(folder)) for option in options.split()]
-        command = ["classify", str(folder / "song.wav"), "--models", str(networks()), *places]
+        given = options if "--data" in options else f"--models MODELS {options}"
+        given = given.replace("HERE", str(folder)).replace("MODELS", str(networks()))
         with mock.patch.dict(os.environ):
+            command = ["classify", str(folder / "song.wav"), *given.split()]
             result = CliRunner().invoke(cli.main, command)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -75,6 +76,22 @@ def with_song(*more: Callable[[Path], object]) -> Callable[[Path], Path]:
         return folder
 
     return make
+
+
+def silence(folder: Path) -> Path:
+    soundfile.write(folder / "song.wav", [0.0] * 100_000, 22050)
+    return folder
+
+
+def words(folder: Path) -> Path:
+    (folder / "song.wav").write_bytes(b"words, not sound")
+    return folder
+
+
+def short_tracks(folder: Path) -> None:
+    for genre in ("jazz", "rock"):
+        (folder / "tracks" / genre).mkdir(parents=True)
+        soundfile.write(folder / "tracks" / genre / "short.wav", [0.1, -0.1] * 400, 22050)
 
 
 def numbers_alone(folder: Path) -> bool:
@@ -122,60 +139,46 @@ def no_features(path: Path) -> None:
     gh.write_features(pd.DataFrame(columns=["filename", "length"]), path)
 
 
-def folder_beside(folder: Path) -> None:
-    (folder / "x").mkdir()
+def over_another(folder: Path) -> bool:
+    path = folder / "x.png"
+    return written(PNG + b"old")(path) and written(PNG + b"new")(path)
 
 
-def symbolic_link(folder: Path) -> None:
-    (folder / "l.png").symlink_to(folder / "song.wav")
+def below_a_file(folder: Path) -> Path:
+    return file_named("x", b"mine")(folder) / "y.png"
 
 
-def hard_link(folder: Path) -> None:
-    (folder / "h.png").hardlink_to(folder / "song.wav")
-
-
+WITH = {
+    "x": lambda folder: (folder / "x").mkdir(),
+    "l.png": lambda folder: (folder / "l.png").symlink_to(folder / "song.wav"),
+    "h.png": lambda folder: (folder / "h.png").hardlink_to(folder / "song.wav"),
+    "tracks": short_tracks,
+}
+NOWHERE = "--png /dev/null --json /dev/null"
 OUTPUTS = [
-    (kind, with_song(*beside), classified(options), "refused", name)
-    for kind, options, name, *beside in [
+    (kind, with_song(*(WITH[name] for name in beside)), classified(options), "refused", names)
+    for kind, options, names, *beside in [
         ("song as figure", "--png HERE/song.wav", "song.wav"),
-        (
-            "song as numbers, spelt otherwise",
-            "--json HERE/x/../song.wav",
-            "song.wav",
-            folder_beside,
-        ),
-        ("link to the song as figure", "--png HERE/l.png", "l.png", symbolic_link),
-        ("hard link to the song as figure", "--png HERE/h.png", "h.png", hard_link),
+        ("song as numbers, spelt otherwise", "--json HERE/x/../song.wav", "song.wav", "x"),
+        ("link to the song as figure", "--png HERE/l.png", "l.png", "l.png"),
+        ("hard link to the song as figure", "--png HERE/h.png", "h.png", "h.png"),
         ("one file for figure and numbers", "--png HERE/x --json HERE/./x", "/x"),
+        ("folder without a usable track", "--data HERE/tracks", "/tracks", "tracks"),
+        ("models and data", "--models MODELS --data demo", ("--models", "--data")),
     ]
 ] + [
+    ("silent song", silence, classified("--json HERE/x"), "refused", "silent"),
+    ("words for a song", words, classified("--data demo"), "refused", "song.wav"),
     ("numbers to standard output", with_song(), numbers_alone, "fine"),
-    (
-        "figure and numbers to nowhere",
-        with_song(),
-        classified("--png /dev/null --json /dev/null"),
-        "said",
-        room.CNN,
-    ),
+    ("figure and numbers to nowhere", with_song(), classified(NOWHERE), "said", room.CNN),
     ("figure over notes", file_named("notes.txt", b"mine"), written(PNG), "refused", "notes.txt"),
-    (
-        "figure over an older one",
-        lambda folder: folder / "x.png",
-        lambda path: written(PNG + b"old")(path) and written(PNG + b"new")(path),
-        "fine",
-    ),
+    ("figure over an older one", Path, over_another, "fine"),
     ("figure over a link to notes", link("notes.txt", b"mine"), written(PNG), "refused", "link"),
     ("figure over a link to nothing", link("later.png"), written(PNG), "fine"),
     ("figure over a link to itself", link("link"), written(PNG), "refused", "link"),
-    ("figure as a folder", lambda folder: folder, written(PNG), "refused", "is a folder"),
-    (
-        "figure below a file",
-        lambda folder: file_named("x", b"mine")(folder) / "y.png",
-        written(PNG),
-        "refused",
-        "y.png",
-    ),
-    ("figure into a pipe", lambda folder: folder, read_through_a_pipe, "fine"),
+    ("figure as a folder", Path, written(PNG), "refused", "is a folder"),
+    ("figure below a file", below_a_file, written(PNG), "refused", "y.png"),
+    ("figure into a pipe", Path, read_through_a_pipe, "fine"),
     ("features over notes", file_named("notes.csv", b"a;b"), no_features, "refused", "notes.csv"),
 ]
 
@@ -210,27 +213,14 @@ def broken() -> None:
     raise OSError("libsndfile.so: cannot open shared object file")
 
 
-KERAS, LESSON = classroom.require_keras, classroom.start_lesson
+KERAS, TRIAL, LESSON = classroom.require_keras, classroom.check_keras, classroom.start_lesson
 ENVIRONMENT = [
     (kind, nothing, asked(question, **{name: value}), outcome, (name, *value.split("HERE"), *more))
     for kind, question, name, value, outcome, *more in [
-        ("backend that is not installed", LESSON, "KERAS_BACKEND", "torch", "said", "=jax"),
+        ("backend that is not installed", LESSON, "KERAS_BACKEND", "torch", "said", "Unset"),
         ("backend that does not exist", KERAS, "KERAS_BACKEND", "thean0", "refused"),
-        (
-            "platform that is missing",
-            classroom.check_keras,
-            "JAX_PLATFORMS",
-            "cuda,quantum",
-            "said",
-        ),
-        (
-            "flags that end the process",
-            KERAS,
-            "XLA_FLAGS",
-            "--no_such_flag",
-            "refused",
-            "Unset XLA",
-        ),
+        ("platform that is missing", TRIAL, "JAX_PLATFORMS", "cuda,quantum", "said"),
+        ("flags that end the process", KERAS, "XLA_FLAGS", "--no_flag", "refused", "Unset XLA"),
         ("variable that is neither true nor false", KERAS, "JAX_ENABLE_X64", "perhaps", "refused"),
         ("screen that does not exist", classroom.check_figures, "MPLBACKEND", "crayon", "said"),
         ("cache folder that is a file", classroom.check_room, "GTZAN_CACHE", "HERE/file", "said"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,15 +37,8 @@ def trained(data) -> Models:
     return gh.train_models(*data, epochs=1)
 
 
-@pytest.fixture
-def saved(trained, tmp_path) -> Path:
-    gh.save_models(trained, tmp_path / "models")
-    return tmp_path / "models"
-
-
 def test_training_fills_the_card_and_measures_what_is_usual_for_unmet_music(trained):
-    assert trained.genres == ["high", "low"]
-    assert trained.track_seconds == 2.5
+    assert trained.genres == ["high", "low"] and trained.track_seconds == 2.5
     assert trained.card.loc[CNN, "epochs"] == 1
     # 57 inputs, layers of 256, 128 and 64, and 2 genres: weights and biases; and two numbers for
     # each neuron that is normalised.
@@ -68,10 +60,8 @@ def test_the_same_networks_are_loaded_when_nothing_has_changed(data, trained, mo
 
 def test_kept_networks_that_cannot_be_loaded_are_trained_and_kept_again(data, trained):
     kept = max((cache_folder() / "models").iterdir(), key=lambda path: path.stat().st_mtime)
-    whole = (kept / "cnn.keras").stat().st_size
     (kept / "cnn.keras").write_bytes(b"half a file")
-    assert gh.train_models(*data, epochs=1).genres == trained.genres
-    assert (kept / "cnn.keras").stat().st_size == pytest.approx(whole, rel=0.1)
+    assert gh.train_models(*data, epochs=1).genres == gh.load_models(kept).genres == trained.genres
 
 
 def test_networks_that_cannot_be_kept_are_returned_all_the_same(
@@ -84,33 +74,31 @@ def test_networks_that_cannot_be_kept_are_returned_all_the_same(
         assert gh.train_models(*data) is trained
 
 
-def test_a_network_from_another_folder_is_refused_beside_these_genres(saved, trained, tmp_path):
-    gh.save_models(trained._replace(dense=gh.dense_network(57, 2)), tmp_path / "others")
-    shutil.copy(tmp_path / "others" / "dense.keras", saved)
-    with pytest.raises(gh.CourseError, match=f"{saved}.*changed"):
-        gh.load_models(saved)
-
-
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
         ({"genres": ["low", "high"]}, "genres"),
         ({"inputs": room.INPUTS | {"features": ["chroma_cqt_mean"]}}, "other features"),
         ({"inputs": room.INPUTS | {"sample_rate": 44100}}, "sample rate"),
+        ({}, "changed"),
     ],
 )
-def test_models_that_mean_something_else_are_refused(saved, facts, reason):
-    about = saved / "about.json"
+def test_models_that_mean_something_else_are_refused(trained, tmp_path, facts, reason):
+    gh.save_models(trained, tmp_path / "models")
+    about = tmp_path / "models" / "about.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | facts))
-    with pytest.raises(gh.CourseError, match=f"{saved}.*{reason}"):
-        gh.load_models(saved)
+    if not facts:  # a network from another folder
+        gh.save_models(trained._replace(dense=gh.dense_network(57, 2)), tmp_path / "others")
+        shutil.copy(tmp_path / "others" / "dense.keras", tmp_path / "models")
+    with pytest.raises(gh.CourseError, match=f"{tmp_path}.*{reason}"):
+        gh.load_models(tmp_path / "models")
 
 
 def test_models_made_with_another_librosa_are_loaded_with_a_warning(trained, tmp_path, monkeypatch):
     with monkeypatch.context() as then:
         then.setitem(room.VERSIONS, "librosa", "0.1.0")
         gh.save_models(trained, tmp_path / "models")
-    with pytest.warns(UserWarning, match=r"models were made with librosa 0\.1\.0:"):
+    with pytest.warns(UserWarning, match=r"librosa 0\.1\.0"):
         gh.load_models(tmp_path / "models")
 
 
@@ -120,11 +108,10 @@ def test_the_cards_tell_data_split_score_and_limits(trained):
     assert cards.count("accuracy 1.00") == cards.count("by track") == 2
     for fact in ("57 features of 2 s", "high, low", "Learned from 2 tracks", "Not for"):
         assert fact in cards
-    assert "not measured" in gh.model_cards(trained)
 
 
 def test_saved_models_are_never_overwritten(trained, tmp_path):
-    with pytest.raises(FileExistsError, match=str(tmp_path)):
+    with pytest.raises(gh.CourseError, match=str(tmp_path)):
         gh.save_models(trained, tmp_path)
 
 
