@@ -15,8 +15,35 @@ import gtzan_helpers as gh
 FOLDER = Path(gh.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
-# Lines of code that the package, and a single room, may have: not comments, docstrings, blanks.
-LARGEST_PACKAGE, LARGEST_ROOM = 3336, 265
+# Lines of code that each room may have: not comments, docstrings or blank lines. Who needs more
+# says here why.
+MOST_LINES = {
+    "__init__": 16,
+    "__main__": 8,
+    "audio": 231,
+    "cache": 83,
+    "classroom": 129,
+    "cli": 102,
+    "copies": 91,
+    "datasets": 166,
+    "downloads": 181,
+    "errors": 1,
+    "evaluation": 91,
+    "fast": 153,
+    "faults": 169,
+    "features": 218,
+    "lists": 120,
+    "models": 196,
+    "mp3": 84,
+    "networks": 174,
+    "outputs": 45,
+    "plots": 229,
+    "predict": 115,
+    "slices": 110,
+    "splits": 126,
+    "tables": 103,
+    "workers": 79,
+}
 # Imports that stand in functions: what they load is slow, or may be missing.
 LATE = {
     "cli": {"audio", "outputs"},
@@ -49,10 +76,9 @@ def code_lines(text):
     return len(lines - documents)
 
 
-def test_neither_the_package_nor_a_room_grows_unnoticed():
+def test_no_room_grows_unnoticed():
     sizes = {room: code_lines(text) for room, text in ROOMS.items()}
-    assert sum(sizes.values()) <= LARGEST_PACKAGE
-    assert {room: size for room, size in sizes.items() if size > LARGEST_ROOM} == {}
+    assert {room: size for room, size in sizes.items() if size > MOST_LINES.get(room, 0)} == {}
 
 
 def imported(*blocks):
