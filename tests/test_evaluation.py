@@ -162,7 +162,7 @@ def test_the_leak_benchmark_tells_artists_from_genres(tmp_path, capsys):
         (tmp_path / f"{part}_filtered.txt").write_text("\n".join(features["filename"][place::3]))
     artists = pd.DataFrame({"track_id": ids, "artist": artist.astype(str)})
     table = leak.table(features, artists, lists=tmp_path).set_index("split")
-    assert "without shared artists, the fault-filtered lists put no" in capsys.readouterr().err
+    assert "without shared artists" in capsys.readouterr().err
     assert table["accuracy"]["random 5-fold"] > 0.95 and len(table) == 3
     assert table["accuracy"]["artist 5-fold"] < 0.7
     assert table["majority"]["random 5-fold"] == 0.5
