@@ -11,8 +11,19 @@ from click.testing import CliRunner
 from lessons import Run
 
 
+class QuietLessons:
+    """What lessons store has no progress bars, so their kernels are started without."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        os.environ.pop("TQDM_DISABLE", None)
+        if item.path.suffix == ".ipynb":
+            os.environ["TQDM_DISABLE"] = "1"
+
+
 def pytest_configure(config):
     """Keep the tests, and the lessons' kernels, away from the cache and data of the user."""
+    config.pluginmanager.register(QuietLessons())
     for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
         os.environ.pop(name, None)
     if not hasattr(config, "workerinput"):  # parallel workers share what the first process made
