@@ -366,11 +366,11 @@ def _stand_in(path: Path, _state: tuple[str, int, int]) -> _StandIn | None:
     with path.open("rb") as file:
         if suffix != ".mp3" and not _LIKE_MP3.match(file.read(3)):
             return None
-    try:
-        tidy = tidied(path.read_bytes())
-    except ValueError as error:
-        raise AudioError(path, *error.args) from error
-    return _StandIn([tidy]) if tidy else None
+        try:
+            tidy = tidied(file)
+        except ValueError as error:
+            raise AudioError(path, *error.args) from error
+    return _StandIn(tidy) if tidy else None
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import re
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
+from mmap import ACCESS_READ, mmap
+from typing import BinaryIO, NamedTuple
 
 # A file may hold a little less than it promises: original GTZAN files lack a byte or two.
 MISSING_SECONDS_ALLOWED = 0.1
@@ -23,7 +23,7 @@ _KILOBITS = {  # by the samples of a frame
 _SAMPLE_RATES = (44100, 48000, 32000)
 _FRACTIONS = {0: 4, 2: 2, 3: 1}  # of these rates, by version of MPEG
 _BEGINS = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
-_TAGS = (b"ID3", b"TAG", b"APETAGEX")
+_TAG = re.compile(rb"ID3|TAG|APETAGEX")
 # Near the beginning of a frame that counts the others; in the common way of two, their numbers.
 _COUNTER = re.compile(rb"VBRI|(?:Xing|Info)(?:\0\0\0[\3\7\13\17](.{8}))?", re.DOTALL)
 _COUNTER_BEGINS = 64  # bytes
@@ -37,18 +37,20 @@ class Frame(NamedTuple):
     kind: tuple[int, int]  # sample rate and number of channels: the same throughout a file
 
 
-def tidied(data: bytes) -> bytes | None:
+def tidied(file: BinaryIO) -> list[bytes | memoryview] | None:
     """Return the frames of an MP3 file behind one that says rightly how many there are.
 
     Parameters
     ----------
-    data : bytes
-        The file; anything may stand before its frames, between tags in its midst, and behind.
+    file : binary file
+        It must not be empty. Only its pages in use are in memory. Anything may stand before its
+        frames, between tags in its midst, and behind.
 
     Returns
     -------
-    bytes or None
-        None if the file says so itself, or has hardly any frames.
+    list of bytes and memoryview, or None
+        What to write one after the other, views of the file among it. None if the file says so
+        itself, or has hardly any frames.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def tidied(data: bytes) -> bytes | None:
         If frames are missing, damaged or of several kinds. Its arguments are the reason and, if
         there is a special one, the way out.
     """
+    data = mmap(file.fileno(), 0, access=ACCESS_READ)
     start = _search(data, 0)
     if start is None:
         return None
@@ -63,27 +66,27 @@ def tidied(data: bytes) -> bytes | None:
     first = _frame(header)
     counts = _COUNTER.search(data[start : start + min(first.size, _COUNTER_BEGINS)])
     promised = struct.unpack(">2I", counts[1]) if counts and counts[1] else (0, 0)
-    behind = start + first.size if counts else start
-    runs = list(_runs(data, behind, first.kind))
-    frames = b"".join(data[begin:end] for begin, end, _ in runs)
-    count, n_bytes = sum(n for *_, n in runs), first.size + len(frames)
+    runs = _runs(data, start + first.size if counts else start, first.kind)
+    begins, ends, numbers = zip(*runs, strict=True)
+    count, n_bytes = sum(numbers), sum(ends) - sum(begins)
     has = count * first.n_samples / first.kind[0]
     missing = has * (promised[0] / count - 1)
     # If all bytes are there, but for a part of the last frame, it is the number that is wrong.
-    if missing > MISSING_SECONDS_ALLOWED and n_bytes + first.size < promised[1]:
+    if missing > MISSING_SECONDS_ALLOWED and n_bytes + 2 * first.size < promised[1]:
         promise = f"only {has:.1f} s of {has + missing:.1f} s are there"
         raise ValueError(f"damaged or cut short: {promise}")
-    gaps = [(end, begin) for (_, end, _), (begin, _, _) in pairwise(runs)]
-    lost = sum(end - begin for begin, end in gaps if not data.startswith(_TAGS, begin))
-    if lost / len(frames) * has > MISSING_SECONDS_ALLOWED:
+    lost = sum(b - a for a, b in zip(ends, begins[1:], strict=False) if not _TAG.match(data, a))
+    if lost / n_bytes * has > MISSING_SECONDS_ALLOWED:
         raise ValueError(f"damaged: {lost} bytes in its midst are no sound")
-    in_front = start == 0 or data.startswith(b"ID3")  # this tag is what every decoder knows
-    if in_front and promised == (count, n_bytes) and data.startswith(frames, behind):
+    # A tag of ID3 in front is what every decoder knows.
+    whole = len(begins) == 1 and promised == (count, first.size + n_bytes)
+    if whole and (start == 0 or data[:3] == b"ID3"):
         return None
-    return _counter(header, count, len(frames)) + frames
+    places = zip(begins, ends, strict=True)
+    return [_counter(header, count, n_bytes), *(memoryview(data)[a:b] for a, b in places)]
 
 
-def _runs(data: bytes, place: int | None, kind: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
+def _runs(data: mmap, place: int | None, kind: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
     """Yield from where to where frames stand without a gap, and how many."""
     while place is not None:
         begin, count = place, 0
@@ -98,7 +101,7 @@ def _runs(data: bytes, place: int | None, kind: tuple[int, int]) -> Iterator[tup
             raise ValueError(reason, "convert it to WAV, FLAC or MP3")
 
 
-def _search(data: bytes, position: int) -> int | None:
+def _search(data: mmap, position: int) -> int | None:
     """Return where the next three frames in a row begin: two bytes alone may look like one."""
     for found in _BEGINS.finditer(data, position):
         kinds, place = [], found.start()
