@@ -7,6 +7,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -21,6 +23,8 @@ from sklearn.svm import SVC
 
 if TYPE_CHECKING:
     import keras
+
+MEASURED_WITH = ("gtzan-helpers", "jax", "keras", "librosa", "numpy", "scikit-learn", "scipy")
 
 
 @contextmanager
@@ -51,6 +55,13 @@ def dense_network(measured: NDArray, n_genres: int, seed: int) -> keras.Model:
     network = networks.dense_network(measured.shape[1], n_genres)
     network.get_layer("scaler").adapt(measured)
     return network
+
+
+def made_by(command: str) -> dict[str, object]:
+    """Return what is to be noted about a measured table: command, date and versions."""
+    versions = {name: metadata.version(name) for name in MEASURED_WITH}
+    date = datetime.now(UTC).date().isoformat()
+    return {"command": f"python -m {command}", "made": date, "versions": versions}
 
 
 def show(table: pd.DataFrame, digits: int = 2) -> None:

@@ -6,6 +6,7 @@ from .audio import read_audio as read_audio
 from .classroom import check_answer as check_answer
 from .classroom import start_lesson as start_lesson
 from .datasets import describe_source as describe_source
+from .datasets import load_songs as load_songs
 from .datasets import load_tracks as load_tracks
 from .downloads import fetch_index as fetch_index
 from .errors import CourseError as CourseError
@@ -23,6 +24,7 @@ from .features import read_features as read_features
 from .features import track_features as track_features
 from .features import write_features as write_features
 from .lists import fault_filtered as fault_filtered
+from .measured import load_answers as load_answers
 from .models import load_models as load_models
 from .models import model_cards as model_cards
 from .models import save_models as save_models

@@ -35,7 +35,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("song", type=click.Path(exists=True, dir_okay=False))
-@click.option("--data", help="What to learn from: demo, mini, full or a folder of genres.")
+@click.option("--data", help="Learn from this first: demo, mini, full or a folder of genres.")
 @click.option("--models", "folder", type=click.Path(), help="Folder written by save_models.")
 @click.option("--png", type=click.Path(), help="Draw the figure into this file, - for the output.")
 @click.option("--json", "numbers", type=click.Path(), help="Write all numbers, likewise.")
@@ -44,7 +44,8 @@ def classify(
 ) -> None:
     """Say what both networks make of SONG, as a whole and from its beginning to its end.
 
-    The networks are trained once, on the demo or on GTZAN_DATA, and kept; or loaded from a folder.
+    The networks are those of the course, which know five genres; or trained once on other tracks,
+    and kept; or loaded from a folder.
     """
     if folder and data:
         raise click.UsageError("--models are trained already: leave out --data")
@@ -64,7 +65,7 @@ def classify(
         # What is printed must not stand in a file that goes to standard output.
         to_output = {png, numbers} & set(outputs.STANDARD_OUTPUT)
         with redirect_stdout(sys.stderr if to_output else sys.stdout):
-            models = gh.load_models(folder) if folder else trained_models(data)
+            models = trained_models(data) if data else gh.load_models(*filter(None, [folder]))
             prediction = gh.classify_song(song, models)
             say(prediction, models)
         if numbers:
@@ -92,14 +93,13 @@ def say(prediction: Prediction, models: Models) -> None:
     *verdicts, strangeness = prediction.verdicts()
     for verdict, table in zip(verdicts, prediction.probabilities.values(), strict=True):
         click.echo(f"\n{verdict}\n  {course_of(table)}")
-    click.echo(f"\n{strangeness}")
+    click.echo(f"\n{strangeness}\n{prediction.about}")
 
 
-def trained_models(data: str | None) -> Models:
+def trained_models(data: str) -> Models:
     tracks = gh.usable(gh.load_tracks(data))
     if tracks.empty:
-        place = data or os.environ.get("GTZAN_DATA") or "the demo"
-        raise gh.CourseError(f"no usable track is left in {place}: take other recordings")
+        raise gh.CourseError(f"no usable track is left in {data}: take other recordings")
     return gh.train_models(tracks, gh.split(tracks, by=gh.strictest_split(tracks)))
 
 

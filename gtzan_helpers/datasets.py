@@ -1,4 +1,4 @@
-"""Tables of tracks: the demo, GTZAN whole or in part, or a folder or archive of your own."""
+"""Tables of tracks: the demo, GTZAN whole or in part, a folder or archive of your own; songs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 
 from .audio import AudioError, read_header
 from .copies import recordings
 from .downloads import COLLECTIONS, fetch_index, fetch_tracks, is_audio, is_stray, unpack
 from .errors import CourseError
 from .lists import DEMO, GENRES, find_artists
+from .measured import FIVE
 from .splits import connected_rows
-from .tables import same_spelling, track_name, tracks_of_pieces, warn_of_genres_alike
+from .tables import (
+    read_table,
+    same_spelling,
+    track_name,
+    tracks_of_pieces,
+    warn_of_genres_alike,
+)
 
+SONGS = Path(__file__).parent / "songs"
 SETS = ("demo", *COLLECTIONS)
 _ABOUT = {
     "demo": "Made for this course; scores on it say nothing about real music.",
     "mini": "Real music, but ten tracks a genre: scores on it have wide intervals.",
     "full": "Real music, with repeated artists, copies and doubtful labels among it.",
+    "gtzan-five": "Half of GTZAN, with 21 copies: measured, since recordings may not be passed on.",
     "folder": "Your own choice of tracks: scores hold for music like it.",
 }
 # What folders of genre folders are called, where there are several.
@@ -120,6 +130,50 @@ def describe_source(tracks: pd.DataFrame) -> str:
     )
 
 
+def load_songs() -> pd.DataFrame:
+    """List the six short recordings under free licences that come with the course.
+
+    Four are music, one is a whale's song and one is speech: something to try a classifier on that
+    it has not learned from, and nothing to measure its accuracy by.
+
+    Returns
+    -------
+    DataFrame, one row per recording
+        song (its name), title, by (who plays, sings or speaks, or recorded it), called (what its
+        publisher calls it: "classical", "jazz", "folk", "whale song", "speech"), licence,
+        licence_url, source (the publisher's page), changed (what was cut for the course), path,
+        and seconds.
+
+    Raises
+    ------
+    CourseError
+        If a file is missing or has changed since it was installed.
+
+    Examples
+    --------
+    >>> songs = gh.load_songs().set_index("song")
+    >>> samples = gh.read_audio(songs.loc["vibe_ace", "path"])
+
+    Lesson: 06_compare_and_use.
+    """
+    table = SONGS / "songs.csv"
+    try:
+        songs, _ = read_table(table)
+        paths = [SONGS / f"{song}.ogg" for song in songs["song"]]
+        checksums = dict(zip(paths, songs.pop("sha256"), strict=True))
+    except (CourseError, KeyError) as error:
+        raise _not_as_installed(table) from error
+    for path, sha256 in checksums.items():
+        if not path.is_file() or pooch.file_hash(path) != sha256:
+            raise _not_as_installed(path)
+    songs["path"] = pd.Series(list(map(str, paths)), dtype=object)
+    return songs.assign(seconds=[read_header(path)[0] for path in paths])
+
+
+def _not_as_installed(path: Path) -> CourseError:
+    return CourseError(f"{path} is missing or has changed: install the package again")
+
+
 def _folder(source: str) -> Path:
     """Return the folder with the tracks of a source, fetched or unpacked where that is needed."""
     if source == "demo":
@@ -136,6 +190,8 @@ def _folder(source: str) -> Path:
         return path.absolute()
     if path.is_file():
         return unpack(path)
+    if source == FIVE:
+        raise CourseError(f"{FIVE} has features and no sound: take it from load_features")
     raise CourseError(
         f"{path} does not exist: give 'demo', 'mini', 'full', or the path of a folder or archive "
         "with a folder of tracks for each genre"

@@ -19,6 +19,7 @@ from .downloads import fetch_index
 from .errors import CourseError
 from .faults import usable
 from .lists import DEMO, demo_artists, find_artists, is_gtzans
+from .measured import FIVE, is_measured, read_measured
 from .outputs import write_output
 from .slices import cut
 from .splits import connected_rows
@@ -30,6 +31,7 @@ HOP_LENGTH = 512
 SAMPLE_RATE = 22050  # Hz, of the published values
 N_MFCC = 20
 MEDIAN_LENGTH = 31
+PIECE_SECONDS = 3.0  # of the published features_3_sec.csv
 # Part of every cached result's name: raise it whenever `track_features` gives other values.
 RECIPE = 3
 
@@ -157,26 +159,33 @@ def extract_features(
     return pd.DataFrame(rows)
 
 
-def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tracks and their features: measured, or from a feature file without any audio.
+def load_features(
+    source: str | Path | None = None, pieces: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tracks and their features: measured, or from a table without any audio.
 
     Parameters
     ----------
     source : str or path, optional
-        Feature file, such as the published features_30_sec.csv. By default the environment
-        variable GTZAN_FEATURES names it, and without it the usable ones of the tracks that
-        `load_tracks` finds are measured.
+        "gtzan-five", the measured features of 500 real tracks, which come with the course; or a
+        feature file, such as the published features_30_sec.csv. By default the environment variable
+        GTZAN_FEATURES names it, and without it the usable ones of the tracks that `load_tracks`
+        finds are measured.
+    pieces : bool
+        Whether to return the features of pieces of 3 seconds instead of whole tracks: of
+        "gtzan-five", or of what is measured. A feature file is what it is.
 
     Returns
     -------
     tracks : DataFrame
-        As from `load_tracks`. From a feature file `path` is "", and artists come from an index.txt
-        or tracks.csv beside it, else from Sturm's index, which is fetched where it can be. A file
-        of pieces, such as the published features_3_sec.csv, gives a row for each piece, with the
-        track_id, artist and recording of its track.
+        As from `load_tracks`. From a table `path` is "", and for a feature file artists come from
+        an index.txt or tracks.csv beside it, else from Sturm's index, which is fetched where it can
+        be. Pieces, such as those of the published features_3_sec.csv, have a row each, with the
+        track_id, artist and recording of their track. The 21 copies among the tracks of
+        "gtzan-five" are those whose recording stands above already.
     features : DataFrame, columns `track_id` and `FEATURE_COLUMNS`
-        Rows in the order of `tracks`. Rows whose features are all equal are taken for copies; the
-        later ones are left out, and all where they are of several genres.
+        Rows in the order of `tracks`. In a feature file, rows whose features are all equal are
+        taken for copies; the later ones are left out, and all where they are of several genres.
 
     Raises
     ------
@@ -186,18 +195,25 @@ def load_features(source: str | Path | None = None) -> tuple[pd.DataFrame, pd.Da
 
     Examples
     --------
-    >>> tracks, features = gh.load_features("features_30_sec.csv")
+    >>> tracks, features = gh.load_features("gtzan-five")
     >>> parts = gh.split(tracks, by="artist")
 
     Lesson: 03_dense_network.
     """
     path = source or os.environ.get("GTZAN_FEATURES")
-    if path:
+    if path and is_measured(path):
+        source = FIVE if str(path) == FIVE else "folder"
+        tracks = read_measured(path, "tracks").assign(path="", problem="", source=source)
+        features = read_measured(path, "pieces" if pieces else "features")
+    elif path:
         return _tracks_of_file(Path(path).expanduser())
-    tracks = usable(load_tracks())
-    features = extract_features(tracks)
-    kept = tracks["track_id"].isin(features["track_id"])
-    return tracks[kept].reset_index(drop=True), features
+    else:
+        tracks = usable(load_tracks())
+        features = extract_features(tracks, piece_seconds=PIECE_SECONDS if pieces else None)
+    tracks = tracks.set_index("track_id", drop=False).loc[features["track_id"]]
+    if pieces:
+        tracks["seconds"] = features["length"].to_numpy() / SAMPLE_RATE
+    return tracks.reset_index(drop=True), features
 
 
 def read_features(path: str | Path) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from . import fast
 if TYPE_CHECKING:
     from .slices import SliceSet
 
+LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 # The table of Abdoli, Cardinal and Koerich (2019), by the length of the input in samples. A row is
 # a convolution and the pooling after it, if it has more than 1: (filters, kernel, stride, pool).
 Layout = list[tuple[int, int, int, int]]
@@ -33,6 +34,9 @@ LAYOUTS: dict[int, Layout] = {
     8000: _LONG[:3],
     1600: [(16, 32, 2, 2), (32, 16, 2, 2), (64, 8, 2, 1)],
 }
+HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
+# How far a training slice may differ from what it is: in decibels, upwards and downwards.
+GAIN_DB = 6.0
 # Its first layer is a fixed bank of filters, of 512 samples each.
 GAMMATONE_LAYOUT: Layout = [(64, 512, 1, 8), *LAYOUTS[16000][1:]]
 
@@ -42,7 +46,7 @@ def dense_network(
     n_genres: int,
     units: tuple[int, ...] = (256, 128, 64),
     dropout: float = 0.5,
-    learning_rate: float = 1e-3,
+    learning_rate: LearningRate = 1e-3,
 ) -> keras.Model:
     """Build a network of dense layers that tells genres from features.
 
@@ -58,7 +62,7 @@ def dense_network(
         Sizes of the hidden layers.
     dropout : float
         Share of each hidden layer's outputs that a training step leaves out.
-    learning_rate : float
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule
         Step size of the Adam optimiser.
 
     Returns
@@ -91,7 +95,7 @@ def abdoli_cnn(
     gammatone: bool = False,
     amplitude: float = 1.0,
     sample_rate: int = 22050,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
+    learning_rate: LearningRate = 5e-4,
 ) -> keras.Sequential:
     """Build the network that tells genres from the waveform itself.
 
@@ -193,9 +197,7 @@ def _convolutions(layout: Layout) -> list[layers.Layer]:
     return stack
 
 
-def _compiled(
-    network: keras.Model, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
-) -> keras.Model:
+def _compiled(network: keras.Model, learning_rate: LearningRate) -> keras.Model:
     network.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -242,12 +244,15 @@ def gammatone_filters(sample_rate: int) -> NDArray:
 def fit(
     network: keras.Model,
     training: tuple | keras.utils.PyDataset,
-    validation: tuple | keras.utils.PyDataset,
+    validation: tuple | keras.utils.PyDataset | None = None,
     epochs: int = 20,
-    patience: int = 5,
+    patience: int | None = 5,
     batch_size: int = 32,
 ) -> pd.DataFrame:
     """Train a network until it stops getting better, and leave it as it was at its best.
+
+    Without validation data, or with `patience=None`, it is trained to the end instead, and left
+    as it is then: what a step size that falls to zero is made for (`falling_rate`).
 
     The first weights are settled when a network is built; the order of the rows and the dropout
     repeat after `keras.utils.set_random_seed`.
@@ -261,7 +266,7 @@ def fit(
         or the batches of a `SliceSet`.
     epochs : int
         Passes over the training data, at most.
-    patience : int
+    patience : int, optional
         Epochs to go on without a smaller validation loss.
     batch_size : int
         Rows in a batch; a PyDataset has its own.
@@ -269,7 +274,8 @@ def fit(
     Returns
     -------
     DataFrame
-        One row per epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
+        One row per epoch: epoch (from 1), loss, accuracy and, with validation data, val_loss and
+        val_accuracy.
 
     Examples
     --------
@@ -278,19 +284,28 @@ def fit(
     Lesson: 03_dense_network, 05_cnn_1d.
     """
     fast.return_freed_memory()
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-    bar = TqdmCallback(verbose=0, tqdm_class=tqdm, desc="train", leave=False)
+    callbacks: list = [TqdmCallback(verbose=0, tqdm_class=tqdm, desc="train", leave=False)]
+    watched = {} if validation is None else {"validation_data": _checked(validation, network)}
+    if watched and patience is not None:
+        stop = keras.callbacks.EarlyStopping
+        callbacks.insert(0, stop("val_loss", patience=patience, restore_best_weights=True))
     history = network.fit(
         *_checked(training, network),
         batch_size=batch_size,
-        validation_data=_checked(validation, network),
         epochs=epochs,
-        callbacks=[stop, bar],
+        callbacks=callbacks,
         verbose=0,
+        **watched,
     )
-    table = pd.DataFrame(history.history)[["loss", "accuracy", "val_loss", "val_accuracy"]]
+    table = pd.DataFrame(history.history)
+    table = table[[name for name in HISTORY if name in table]]
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table
+
+
+def falling_rate(n_steps: int, start: float = 1e-3) -> LearningRate:
+    """Return a step size that falls from `start` to zero, along half a cosine, in some steps."""
+    return keras.optimizers.schedules.CosineDecay(start, n_steps)
 
 
 def _checked(data: tuple | keras.utils.PyDataset, network: keras.Model) -> tuple:
@@ -318,12 +333,14 @@ class SliceBatches(keras.utils.PyDataset):
         shuffle: bool,
         seed: int,
         one_hot: bool,
+        augment: bool,
     ) -> None:
         super().__init__()
         fast.return_freed_memory()
         self._slices, self._order, self._one_hot = slices, positions, one_hot
         self._batch_size = min(batch_size, len(positions))
         self._shuffled = _shuffled(positions, self._batch_size, seed) if shuffle else None
+        self._random = np.random.default_rng([seed, 1]) if augment else None
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -338,7 +355,15 @@ class SliceBatches(keras.utils.PyDataset):
         labels = self._slices.labels(rows)
         if self._one_hot:
             labels = keras.utils.to_categorical(labels, len(self._slices.genres))
-        return self._slices.samples(rows), labels
+        return self._changed(rows) if self._random else self._slices.samples(rows), labels
+
+    def _changed(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return slices moved by up to half a hop, at another level, half of them upside down."""
+        half = self._slices.n_hop // 2
+        shift = self._random.integers(-half, half + 1, len(rows))
+        decibels = self._random.uniform(-GAIN_DB, GAIN_DB, (len(rows), 1))
+        gain = 10 ** (decibels / 20) * self._random.choice([-1, 1], (len(rows), 1))
+        return self._slices.samples(rows, shift) * gain.astype(np.float32)
 
     def on_epoch_end(self) -> None:
         """Mix the slices anew."""

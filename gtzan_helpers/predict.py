@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,16 @@ from tqdm import tqdm
 
 from . import audio, plots
 from .features import FEATURE_NAMES, track_features
-from .models import CNN, DENSE, SAMPLE_RATE, SLICE_SECONDS, Models, nearest_distances
+from .models import (
+    CNN,
+    DENSE,
+    SAMPLE_RATE,
+    SLICE_SECONDS,
+    Models,
+    load_models,
+    nearest_distances,
+    tempered,
+)
 from .slices import cut
 
 if TYPE_CHECKING:
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 HOP_SECONDS = 1.0
 # A song is read in pieces of this length, so that a long one needs no more memory.
 PIECE_SECONDS = 60.0
+MOST_SLICES = round(PIECE_SECONDS / HOP_SECONDS) + 1
 # Features take a third of a second a window: of a song of hours, not all is measured.
 MOST_WINDOWS = 100
 SILENT = 1e-4  # the largest amplitude of a song without any sound, 80 dB below full scale
@@ -51,8 +61,13 @@ class Prediction:
         From the song's features to those of the nearest training track, as the dense network
         scales them; the median over the windows.
     strangeness : float
-        How unlike the training tracks the song is: the share of validation tracks that lie nearer
-        to a training track. 0.5 is usual for unmet music of these genres, above 0.95 is not.
+        How unlike the training tracks the song is: the share of tracks that lie nearer to the
+        nearest of those that were trained on when they were not. 0.5 is usual for unmet music of
+        these genres, above 0.95 is not.
+    temperatures : dict of name to float
+        What each network's vote is tempered with, so that it is as often right as it says.
+    about : str
+        What the networks know, and how far to trust them.
     """
 
     path: Path
@@ -60,6 +75,8 @@ class Prediction:
     probabilities: dict[str, pd.DataFrame]
     distance: float
     strangeness: float
+    temperatures: dict[str, float] = field(default_factory=dict)
+    about: str = ""
 
     @property
     def name(self) -> str:
@@ -68,12 +85,17 @@ class Prediction:
 
     @property
     def overall(self) -> pd.DataFrame:
-        """The vote over the whole song: mean probabilities, a row per network, best first."""
-        votes = pd.DataFrame({name: table.mean() for name, table in self.probabilities.items()}).T
+        """The vote over the whole song: mean probabilities, tempered; best genre first."""
+        means = {name: table.mean() for name, table in self.probabilities.items()}
+        votes = {
+            name: pd.Series(tempered([mean], self.temperatures.get(name, 1.0))[0], mean.index)
+            for name, mean in means.items()
+        }
+        votes = pd.DataFrame(votes).T
         return votes[votes.mean().sort_values(ascending=False).index]
 
     def verdicts(self) -> list[str]:
-        """Return a line per network, then what to think of them."""
+        """Return a line per network, then how unlike the song is to what they know."""
         lines = []
         for name, row in self.overall.iterrows():
             best = ", ".join(f"{genre} {share:.0%}" for genre, share in row.nlargest(3).items())
@@ -82,7 +104,8 @@ class Prediction:
         unlike = ": it is unlike all that the networks know, and they can only guess."
         meaning = unlike if self.strangeness >= UNLIKE else ", which is usual."
         farther = "By its features, the song is farther from every training track than"
-        return [*lines, f"{farther} {self.strangeness:.0%} of the validation tracks are{meaning}"]
+        unmet = "of the tracks were that such networks had not met"
+        return [*lines, f"{farther} {self.strangeness:.0%} {unmet}{meaning}"]
 
     def picture(self) -> tuple[bytes, str]:
         """Return the figure as a PNG file, and in words for those who cannot see it."""
@@ -92,7 +115,7 @@ class Prediction:
         return png, words
 
     def __repr__(self) -> str:
-        return "\n".join([self.name, *self.verdicts()])
+        return "\n".join([self.name, *self.verdicts(), self.about])
 
     def _repr_html_(self) -> str:
         png, words = self.picture()
@@ -101,11 +124,11 @@ class Prediction:
         excerpt = audio.read_audio(self.path, SAMPLE_RATE, start, audio.PLAYER_SECONDS)
         label = f"{self.name}, from {start:.0f} s" if start else self.name
         figure = f'<img alt="{html.escape(words)}" style="max-width: 100%" src="{source}">'
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.verdicts())
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in [*self.verdicts(), self.about])
         return figure + audio.player(excerpt, SAMPLE_RATE, label).data + lines
 
 
-def classify_song(path: str | Path, models: Models) -> Prediction:
+def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
     """Ask both networks for the genre of a song, from its beginning to its end.
 
     The CNN gets slices of 2 seconds, one each second; the dense network the features of windows as
@@ -116,7 +139,8 @@ def classify_song(path: str | Path, models: Models) -> Prediction:
     ----------
     path : str or path
         Any file that `read_audio` reads, of at least 2 seconds.
-    models : Models
+    models : Models, optional
+        By default the networks that come with the course, trained on five genres of GTZAN.
 
     Returns
     -------
@@ -129,26 +153,31 @@ def classify_song(path: str | Path, models: Models) -> Prediction:
 
     Examples
     --------
-    >>> gh.classify_song("song.mp3", models).overall
+    >>> gh.classify_song("song.mp3").overall
 
     Lesson: 06_compare_and_use.
     """
     path, seconds = Path(path), audio.read_header(path, exact=True)[0]
+    models = models or load_models()
     of_slices = _ask_cnn(path, seconds, models)
     table = _features_of_windows(path, seconds, models.track_seconds)
     features = table.to_numpy(np.float32)
     of_windows = pd.DataFrame(models.dense.predict(features, verbose=0), table.index, models.genres)
     distance = float(np.median(nearest_distances(models.dense, models.known, features)))
     strangeness = float(np.mean(models.distances < distance))
-    return Prediction(path, seconds, {DENSE: of_windows, CNN: of_slices}, distance, strangeness)
+    tables = {DENSE: of_windows, CNN: of_slices}
+    temperatures = models.card.get("temperature", pd.Series(dtype=float)).to_dict()
+    about = models.described()
+    return Prediction(path, seconds, tables, distance, strangeness, temperatures, about)
 
 
-def choose_song(models: Models) -> ipywidgets.Widget:
+def choose_song(models: Models | None = None) -> ipywidgets.Widget:
     """Return a button that takes a file from the reader's machine, and shows what networks say.
 
     Parameters
     ----------
-    models : Models
+    models : Models, optional
+        By default the networks that come with the course, trained on five genres of GTZAN.
 
     Returns
     -------
@@ -158,13 +187,14 @@ def choose_song(models: Models) -> ipywidgets.Widget:
 
     Examples
     --------
-    >>> gh.choose_song(models)
+    >>> gh.choose_song()
 
     Lesson: 06_compare_and_use.
     """
     from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
 
+    models = models or load_models()
     accepted = ",".join(["audio/*", *sorted(audio.AUDIO_SUFFIXES)])
     button = FileUpload(accept=accepted, description="Choose a song")
     shown = Output()
@@ -195,7 +225,11 @@ def _ask_cnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
         if len(samples) < SLICE_SECONDS * SAMPLE_RATE:
             break
         slices = cut(samples, SAMPLE_RATE, SLICE_SECONDS, HOP_SECONDS)
-        rows.extend(models.cnn.predict(slices, batch_size=64, verbose=0))
+        # Always as many, with silence behind, because JAX compiles anew for every other number.
+        batch = np.zeros((MOST_SLICES, slices.shape[1]), np.float32)
+        batch[: len(slices)] = slices
+        answers = models.cnn.predict(batch, batch_size=MOST_SLICES, verbose=0)
+        rows.extend(answers[: len(slices)])
         loudest = max(loudest, np.ptp(samples) / 2)  # about its middle: an offset is no sound
     if not rows:
         way_out = f"take at least {SLICE_SECONDS:g} s of it"

@@ -91,8 +91,8 @@ class SliceSet:
         The genres of the slices, sorted; a label is a place in this list.
     too_short : list of str
         Names of the tracks that are shorter than one slice and so have none.
-    n_samples : int
-        Samples in a slice.
+    n_samples, n_hop : int
+        Samples in a slice, and from one to the next.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class SliceSet:
         sample_rate: int = 22050,
     ) -> None:
         self.n_samples, hop = _whole_samples(sample_rate, seconds, hop_seconds)
-        self.sample_rate = sample_rate
+        self.sample_rate, self.n_hop = sample_rate, hop
         need_sound(tracks)
         self._samples = _decode([Path(path) for path in tracks["path"]], sample_rate)
         lengths = np.array([len(_opened(samples)) for samples in self._samples], int)
@@ -146,13 +146,18 @@ class SliceSet:
         """Return the number of slices."""
         return len(self.table)
 
-    def samples(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Return the waveforms of some slices, float32 of shape (len(rows), n_samples)."""
+    def samples(self, rows: ArrayLike, shift: ArrayLike = 0) -> NDArray[np.float32]:
+        """Return the waveforms of some slices, float32 of shape (len(rows), n_samples).
+
+        `shift` moves each slice by some samples, no farther than its track goes.
+        """
         positions = self._positions(rows)
         chosen = np.empty((len(positions), self.n_samples), np.float32)
-        places = zip(self._track[positions], self._first_sample[positions], strict=True)
+        places = zip(self._track[positions], self._first_sample[positions] + shift, strict=True)
         for row, (track, first) in zip(chosen, places, strict=True):
-            row[:] = _opened(self._samples[track])[first : first + self.n_samples]
+            samples = _opened(self._samples[track])
+            first = min(max(0, first), len(samples) - self.n_samples)
+            row[:] = samples[first : first + self.n_samples]
         chosen /= FULL_SCALE
         return chosen
 
@@ -180,6 +185,7 @@ class SliceSet:
         shuffle: bool = True,
         seed: int = 0,
         one_hot: bool = False,
+        augment: bool = False,
     ) -> SliceBatches:
         """Return some slices as a Keras data set, to train on or to predict.
 
@@ -197,6 +203,9 @@ class SliceSet:
         one_hot : bool
             Whether a label is a row of zeros with a one at its genre, as losses that compare
             probabilities want it, instead of a whole number.
+        augment : bool
+            Whether a slice begins elsewhere each time, up to half a hop away, is louder or softer
+            by up to 6 dB, and upside down in half of all cases: its genre stays the same.
 
         Returns
         -------
@@ -205,7 +214,8 @@ class SliceSet:
         """
         from .networks import SliceBatches  # here, so that slices alone need no Keras
 
-        return SliceBatches(self, self._positions(rows), batch_size, shuffle, seed, one_hot)
+        positions = self._positions(rows)
+        return SliceBatches(self, positions, batch_size, shuffle, seed, one_hot, augment)
 
     def _positions(self, rows: ArrayLike) -> NDArray[np.intp]:
         positions = np.atleast_1d(np.arange(len(self))[np.asarray(rows)])

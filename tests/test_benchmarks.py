@@ -1,9 +1,20 @@
-"""What the benchmarks compute, and how the long one resumes."""
+"""What the benchmarks compute, and how the long ones resume."""
 
+import shutil
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from click.testing import CliRunner
 
-from benchmarks import cnn, reference
+import gtzan_helpers as gh
+from benchmarks import answers, cnn, tables, trained, unlike
+from gtzan_helpers import measured
+from gtzan_helpers.measured import measured_folder
+
+RATE = 22050
 
 
 def test_the_table_has_a_row_for_each_way_of_training():
@@ -13,17 +24,172 @@ def test_the_table_has_a_row_for_each_way_of_training():
     assert (table["slices_per_second"] <= table["fastest"]).all()
 
 
-def test_reference_training_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
-    trained = []
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Ten tracks of two genres by five artists each, and a copy of one at another level."""
+    folder, time = tmp_path_factory.mktemp("tracks"), np.arange(4 * RATE) / RATE
+    random = np.random.default_rng(0)
+    lines = ["track_id,artist"]
+    for genre, hertz in (("jazz", 3000), ("blues", 150)):
+        (folder / genre).mkdir()
+        for number in range(10):
+            tone = np.sin(2 * np.pi * hertz * random.uniform(0.9, 1.1) * time)
+            samples = 0.3 * tone + 0.05 * random.standard_normal(len(time))
+            soundfile.write(folder / genre / f"{genre}.{number:05d}.wav", samples, RATE)
+            lines.append(f"{genre}.{number:05d},{genre} artist {number % 5}")
+    (folder / "jazz" / "jazz.00010.wav").write_bytes(
+        (folder / "jazz" / "jazz.00003.wav").read_bytes()
+    )
+    (folder / "tracks.csv").write_text("\n".join([*lines, "jazz.00010,jazz artist 3"]))
+    return folder
 
-    def score(tracks, seed, epochs, lists):
-        trained.append(seed)
-        return [dict.fromkeys(reference.COLUMNS, 0.5) | {"seed": seed, "tracks": len(tracks)}]
 
-    monkeypatch.setattr(reference, "score_seed", score)
-    tracks, out = pd.DataFrame(index=range(3)), tmp_path / "reference.csv"
-    reference.table(tracks, seeds=1, out=out)
-    results = reference.table(tracks, seeds=3, out=out)
-    assert trained == results["seed"].tolist() == pd.read_csv(out)["seed"].tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="2"):  # results on other tracks are not mixed in
-        reference.table(tracks[:2], out=out)
+def run(command, *arguments) -> str:
+    result = CliRunner().invoke(command, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_someone_with_other_tracks_makes_tables_answers_and_networks(folder, tmp_path, monkeypatch):
+    out = tmp_path / "measured"
+    assert "1 of 21 tracks are copies" in run(tables.main, folder, "--out", out)
+    tracks, features = gh.load_features(out)
+    assert len(tracks) == len(features) == 21
+    same = tracks[tracks["recording"] == "jazz.00003"]
+    assert same["track_id"].tolist() == ["jazz.00003", "jazz.00010"]
+
+    asked = []
+    for name, ask in answers.SYSTEMS.items():
+        monkeypatch.setitem(answers.SYSTEMS, name, recorded(asked, name, ask))
+    slow = (answers.DENSE, answers.VOTERS, answers.CNN)  # the next test trains two of them
+    options = ["--out", out, "--seeds", 2, *(part for name in slow for part in ("--without", name))]
+    shown = run(answers.main, folder, *options)
+    for title in ("Accuracy", "Recall by genre", "Where two agree"):
+        assert title in shown
+    said = gh.load_answers(out)
+    assert said["system"].nunique() == len(answers.SYSTEMS) - len(slow)
+    asked_about = said.groupby(["system", "split", "seed"])["track_id"].nunique()
+    assert asked_about.eq(20).all() and len(asked_about) == 4 * (2 + 1)
+    assert gh.load_features(out)[0].equals(tracks)  # the tables that were there still count
+    n_asked = len(asked)
+    run(answers.main, folder, *options)
+    assert len(asked) == n_asked  # all was kept: an interrupted run goes on where it stopped
+
+
+def recorded(asked, name, ask):
+    def wrapped(*arguments):
+        asked.append(name)
+        return ask(*arguments)
+
+    return wrapped
+
+
+def test_networks_of_ones_own_know_their_scores_and_are_not_overwritten(folder, tmp_path):
+    out = tmp_path / "models"
+    run(trained.main, folder, "--out", out, "--epochs", 1, "--seeds", 1)
+    models = gh.load_models(out)
+    assert models.genres == ["blues", "jazz"] and "20 usable tracks" in models.trained_on
+    assert models.card.loc["dense network", "accuracy"] > 0.9  # 150 and 3000 Hz are far apart
+    assert len(models.known) == len(models.distances) == 20
+    result = CliRunner().invoke(trained.main, [str(folder), "--out", str(out)])
+    assert result.exit_code == 1 and str(out) in result.output
+    heard = unlike.table(models).set_index("sound")
+    assert heard.loc["white noise", "n"] == unlike.N_NOISES
+    assert heard.loc["white noise", "speaks up"] == 1
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Path:
+    """A copy of what the package holds, in its place."""
+    place = shutil.copytree(measured_folder("gtzan-five"), tmp_path / "package" / "gtzan-five")
+    monkeypatch.setattr(measured, "_FOLDER", place.parent)
+    return place
+
+
+@pytest.mark.parametrize("command", [tables.main, answers.main, trained.main])
+def test_only_its_own_tracks_can_replace_what_is_in_the_package(folder, package, command):
+    before = {path: path.read_bytes() for path in package.rglob("*.*")}
+    result = CliRunner().invoke(command, [str(folder)])
+    assert result.exit_code == 1 and "Traceback" not in result.output
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Error")]
+    assert "479 missing" in line and "21 with other samples" in line and "--out" in line
+    assert {path: path.read_bytes() for path in package.rglob("*.*")} == before
+
+
+def test_answers_of_some_systems_only_do_not_replace_those_of_the_package(folder, package):
+    result = CliRunner().invoke(answers.main, [str(folder), "--without", "SVM"])
+    assert result.exit_code == 2 and "--out" in result.output
+
+
+@pytest.mark.parametrize("command", [answers.main, trained.main])
+def test_tracks_of_unknown_artists_are_not_said_to_be_kept_apart_by_artist(
+    folder, tmp_path, command
+):
+    copy = shutil.copytree(folder, tmp_path / "tracks")
+    (copy / "tracks.csv").write_text("track_id,artist\njazz.00000,somebody\n")
+    result = CliRunner().invoke(command, [str(copy), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1 and "artists" in result.output and "--index" in result.output
+
+
+def test_the_answers_in_the_package_are_summed_up_without_audio_as_the_readme_shows_them():
+    shown = run(answers.main, "--markdown").strip()
+    assert shown in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_summary_counts_accuracy_recall_difference_and_agreement():
+    rows = [("SVM", "abab", "aabb"), ("1-D CNN", "aabb", "aabb")]
+    said = pd.concat(
+        pd.DataFrame(
+            {
+                "system": system,
+                "seed": 0,
+                "split": "artist",
+                "fold": 0,
+                "track_id": list("1234"),
+                "genre": list(genres),
+                "artist": list("1234"),
+                "a": [float(name == "a") for name in named],
+                "b": [float(name == "b") for name in named],
+            }
+        )
+        for system, named, genres in rows
+    )
+    scores, recalls, agree = answers.summary(said).values()
+    assert scores["accuracy"].tolist() == [0.5, 1.0]
+    assert "+0.50" in scores.iloc[1][f"minus {answers.REFERENCE}"]
+    assert recalls.iloc[1][["a", "b"]].tolist() == [1.0, 1.0]
+    assert agree.iloc[0][["agree", "right there"]].tolist() == [0.5, 1.0]
+
+
+def test_the_published_division_is_asked_about_on_the_whole_of_gtzan(real_data, monkeypatch):
+    tracks, _ = gh.load_features(real_data / "features_30_sec.csv")
+    monkeypatch.setattr(
+        answers,
+        "fault_filtered",
+        lambda tracks, lists, repaired: gh.fault_filtered(tracks, real_data / "sturm", repaired),
+    )
+    exam = answers.Exam(tracks)
+    assert exam.splits[-1] == answers.FAULT_FILTERED
+    (fold,) = exam.folds(answers.FAULT_FILTERED, 1)
+    assert len(fold.test) > 250 and not set(fold.train) & set(fold.test)
+    artists = tracks["artist"].where(tracks["artist"] != "").str.casefold()
+    assert not set(artists[fold.train].dropna()) & set(artists[fold.test].dropna())
+
+
+def test_the_folder_may_hold_more_than_the_tracks_of_a_manifest(folder, tmp_path):
+    tracks = gh.load_tracks(folder)
+    some = tables.hashes([Path(path) for path in tracks["path"][:3]])
+    manifest = tmp_path / "some.sha256"
+    lines = zip(some.values(), tracks["track_id"][:3], strict=True)
+    manifest.write_text("".join(f"{digest}  {name}\n" for digest, name in lines))
+    chosen = tables.of_manifest(tracks, manifest)
+    assert chosen["track_id"].tolist() == tracks["track_id"][:3].tolist()
+
+
+def test_recordings_are_joined_whatever_kind_of_copy_was_found():
+    ids = list("abcdef")
+    tracks = pd.DataFrame({"track_id": ids, "recording": ids})
+    details = [("b", "same samples as a"), ("d", "same recording as c, 0.1 s apart")]
+    details.append(("e", "same recording as a, 2.0 s apart, same recording as c, 0.0 s apart"))
+    copies = pd.DataFrame(details, columns=["track_id", "detail"])
+    assert tables.recordings_of(tracks, copies).tolist() == ["a", "a", "a", "a", "a", "f"]

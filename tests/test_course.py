@@ -32,7 +32,15 @@ NOTEBOOKS = ROOT / "notebooks"
 STEMS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 STORED = [path.relative_to(ROOT).as_posix() for path in sorted(NOTEBOOKS.rglob("0*.ipynb"))]
 EXECUTED = [name for name in STORED if "/exercises/" not in name]
-TAGS = {"setup", "headline", "picture", "check", "nbval-check-output", "remove-cell"}
+TAGS = {
+    "setup",
+    "headline",
+    "picture-leak",
+    "picture-real",
+    "check",
+    "nbval-check-output",
+    "remove-cell",
+}
 GENRES = "blues classical country disco hiphop jazz metal pop reggae rock".split()  # noqa: SIM905
 
 each_lesson = pytest.mark.parametrize("stem", STEMS)

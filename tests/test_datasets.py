@@ -1,5 +1,6 @@
-"""Loading tracks: the demo, every form that GTZAN is found in, and data that are broken."""
+"""Loading tracks: the demo, every form that GTZAN is found in, broken data; and the songs."""
 
+import shutil
 import tarfile
 import zipfile
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from gtzan_helpers import datasets
+from gtzan_helpers.audio import read_audio
 from gtzan_helpers.cache import cache_folder
-from gtzan_helpers.datasets import describe_source, load_tracks
+from gtzan_helpers.datasets import describe_source, load_songs, load_tracks
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.lists import GENRES
 
@@ -203,3 +206,49 @@ def test_real_tracks_get_their_artists(real_data):
     assert (tracks["problem"] == "").all()
     assert tracks.set_index("track_id")["artist"]["blues.00000"] == "John Lee Hooker"
     assert tracks["seconds"].between(29.9, 30.7).all()
+
+
+def test_six_songs_are_listed_with_what_their_licences_ask_for():
+    songs = load_songs()
+    assert list(songs.columns) == [
+        *("song", "title", "by", "called", "licence", "licence_url", "source", "changed"),
+        *("path", "seconds"),
+    ]
+    assert list(songs["song"]) == [
+        *("brahms_hungarian_dance_5", "sugar_plum_fairy", "vibe_ace", "lets_go_fishin"),
+        *("humpback_whale", "speech_sense_and_sensibility"),
+    ]
+    assert (songs.drop(columns="seconds") != "").all(axis=None)
+    terms = (datasets.SONGS.parents[1] / "LICENSE-TEXT").read_text("utf-8")
+    for song in songs.itertuples():
+        beside = (datasets.SONGS / f"{song.song}.txt").read_text("utf-8")
+        assert song.source in beside and song.licence_url in beside
+        assert beside.endswith(f"\n{song.changed}.\n")
+        assert song.title in terms and song.licence_url in terms
+
+
+def test_songs_are_short_and_read_in_full():
+    songs = load_songs().set_index("song")
+    assert songs["seconds"].max() <= 30.5
+    for song in songs.itertuples():
+        header = sf.info(song.path)
+        assert (header.samplerate, header.channels) == (RATE, 1)
+        samples = read_audio(song.path)
+        assert len(samples) == round(song.seconds * RATE)
+        assert samples.std() > 0.02 and abs(samples.mean()) < 1e-3 and abs(samples).max() < 1
+    assert sum(path.stat().st_size for path in datasets.SONGS.iterdir()) < 1.5e6
+    assert len(list(datasets.SONGS.glob("*.ogg"))) == len(songs)
+
+
+@pytest.mark.parametrize("change", ["missing", "changed"])
+@pytest.mark.parametrize("name", ["vibe_ace.ogg", "songs.csv"])
+def test_a_song_that_is_not_as_it_was_installed_is_named(tmp_path, monkeypatch, name, change):
+    folder = shutil.copytree(datasets.SONGS, tmp_path / "songs")
+    monkeypatch.setattr(datasets, "SONGS", folder)
+    assert load_songs()["path"][0].startswith(str(folder))
+    (folder / name).unlink()
+    if change == "changed":
+        shutil.copy(folder / "humpback_whale.ogg", folder / name)
+    with pytest.raises(CourseError, match="install the package again") as error:
+        load_songs()
+    assert name in str(error.value) and "\n" not in str(error.value)

@@ -46,6 +46,53 @@ def test_training_fills_the_card_and_measures_what_is_usual_for_unmet_music(trai
     assert trained.card.loc[DENSE, "parameters"] == 14848 + 32896 + 8256 + 130 + 2 * neurons
     assert trained.known.shape == (2, 57)
     assert trained.distances.shape == (2,) and (trained.distances > 0).all()
+    low, high = room.TEMPERATURES
+    assert trained.card["temperature"].between(low, high).all()
+
+
+def test_a_saved_network_holds_its_weights_and_nothing_of_the_training(trained, tmp_path):
+    gh.save_models(trained, tmp_path / "models")
+    size = (tmp_path / "models" / "cnn.keras").stat().st_size
+    assert size < 1.2 * 4 * trained.cnn.count_params()
+    loaded, slices = gh.load_models(tmp_path / "models"), np.ones((1, 2 * RATE), np.float32)
+    np.testing.assert_allclose(loaded.cnn.predict(slices), trained.cnn.predict(slices), atol=1e-6)
+
+
+def test_a_temperature_mends_votes_that_are_too_sure_and_leaves_their_order():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 400)
+    right = random.random(400) < 0.7
+    named = np.where(right, labels, (labels + 1) % 3)
+    votes = np.full((400, 3), 0.005) + 0.985 * np.eye(3)[named]
+    mended = room.tempered(votes, room.best_temperature(votes, labels))
+    assert mended.max(axis=1).mean() == pytest.approx(right.mean(), abs=0.03)
+    np.testing.assert_array_equal(mended.argmax(axis=1), named)
+    np.testing.assert_allclose(mended.sum(axis=1), 1)
+    assert room.best_temperature(votes[:10], labels[:10]) == 1  # too few to say
+
+
+def test_what_a_track_is_given_is_the_mean_over_its_slices():
+    answers = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
+    given = room.mean_by_track(answers, np.array([0, 1, 0]))
+    np.testing.assert_allclose(given, [[0.7, 0.3], [0.2, 0.8]])
+
+
+def test_the_networks_of_the_course_know_five_genres_and_their_scores():
+    models = gh.load_models()
+    assert models.genres == ["blues", "classical", "country", "jazz", "metal"]
+    assert models.card["accuracy"].between(models.card["low"], models.card["high"]).all()
+    assert "rights" in models.trained_on
+    for fact in (*models.genres, *(f"{share:.0%}" for share in models.card["accuracy"])):
+        assert fact in models.described()
+    assert gh.model_cards(models).count("on artists kept out of training") == 2
+
+
+def test_networks_of_the_course_that_were_changed_say_how_to_get_them_back(tmp_path, monkeypatch):
+    shutil.copytree(room.measured_folder(room.FIVE), tmp_path / "five")
+    (tmp_path / "five" / "models" / "cnn.keras").unlink()
+    monkeypatch.setattr(room, "measured_folder", lambda name: tmp_path / "five")
+    with pytest.raises(gh.CourseError, match="install the package again"):
+        gh.load_models()
 
 
 def test_the_same_networks_are_loaded_when_nothing_has_changed(data, trained, monkeypatch):

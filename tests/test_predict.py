@@ -119,6 +119,21 @@ def test_an_unsure_answer_is_called_unsure():
     assert sure == f"{CNN}: calm 90%, loud 10%, odd 0%"
 
 
+def test_the_vote_is_tempered_and_the_answers_of_windows_are_not():
+    tables = {name: pd.DataFrame([[0.9, 0.1]], [0.0], ["calm", "loud"]) for name in (DENSE, CNN)}
+    song = predict.Prediction(Path("song.wav"), 2.0, tables, 1.0, 0.4, {DENSE: 2.0, CNN: 1.0})
+    assert song.overall.loc[DENSE, "calm"] == pytest.approx(0.75)  # 3 to 1, where it was 9 to 1
+    assert song.overall.loc[CNN, "calm"] == pytest.approx(0.9)
+    assert song.probabilities[DENSE].loc[0, "calm"] == 0.9
+
+
+def test_the_networks_of_the_course_answer_unless_others_are_given(tmp_path):
+    song = gh.classify_song(write(tmp_path / "song.wav", 3))
+    assert song.overall.columns.sort_values().tolist() == gh.load_models().genres
+    assert gh.load_models().described() in repr(song)
+    assert gh.load_models().described() in song._repr_html_()
+
+
 def test_a_notebook_shows_figure_player_and_verdicts_with_the_name_made_harmless(models, tmp_path):
     page = gh.classify_song(write(tmp_path / "R&B.wav", 12), models)._repr_html_()
     assert page.index("<img alt=") < page.index("<audio controls") < page.index(f"<p>{DENSE}")

@@ -190,3 +190,30 @@ def test_the_benchmark_of_slices_counts_what_copies_would_take(tmp_path):
     copies = result.loc["every slice copied, float32", "MB"]
     assert copies == pytest.approx(3 * 4 * 44100 * 4 / 2**20)
     assert (result["slices_per_second"].dropna() > 0).all() and len(result) == 4
+
+
+def test_a_slice_is_moved_by_a_shift_and_no_farther_than_its_track_goes(slices):
+    rows = [0, 0, len(slices) - 1]
+    at, moved = slices.samples(rows), slices.samples(rows, [-5, 5, 10**9])
+    np.testing.assert_array_equal(moved[0], at[0])
+    np.testing.assert_array_equal(moved[1][:-5], at[1][5:])
+    beyond = slices.samples(rows[2:], len(at[2]))  # the end of its track, too
+    np.testing.assert_array_equal(moved[2], beyond[0])
+
+
+def test_augmented_batches_are_the_same_music_begun_elsewhere_louder_or_upside_down(tracks):
+    slices = SliceSet(tracks, 0.5, 0.25, RATE)
+    rows = np.full(60, 1)
+    (samples, labels), (again, _) = (slices.batches(rows, 60, augment=True)[0] for _ in range(2))
+    np.testing.assert_array_equal(samples, again)  # the seed decides
+    assert (labels == slices.labels([1])[0]).all()
+    shifts = range(-slices.n_hop // 2, slices.n_hop // 2 + 1)
+    moved = slices.samples(np.full(len(shifts), 1), list(shifts))
+    products = samples @ moved.T
+    alike = products / np.linalg.norm(samples, axis=1)[:, None] / np.linalg.norm(moved, axis=1)
+    best = np.abs(alike).argmax(axis=1)
+    signs = alike[np.arange(60), best]
+    assert np.abs(signs).min() > 0.999  # each is a shifted copy of the slice, times a number
+    assert 10 < (signs < 0).sum() < 50 and len(set(best)) > 20
+    gains = 20 * np.log10(np.linalg.norm(samples, axis=1) / np.linalg.norm(moved[best], axis=1))
+    assert np.abs(gains).max() <= 6.01 and np.ptp(gains) > 6

@@ -15,11 +15,15 @@ from importlib import metadata
 from pathlib import Path
 
 import course
+import cut_songs
 import install
 import nbformat
+import numpy as np
 import offline_kit
+import pandas as pd
 import psutil
 import pytest
+import soundfile as sf
 import sync
 import yaml
 from click.testing import CliRunner
@@ -183,13 +187,13 @@ def test_another_address_reaches_readme_and_every_notebook_and_the_picture_its_c
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     (tmp_path / "docs").mkdir()
-    picture = tmp_path / "docs" / "picture.png"
-    assert list(sync.drifted(tmp_path)) == [picture]
+    pictures = [tmp_path / "docs" / f"{name}.png" for name in ("leak", "real")]
+    assert list(sync.drifted(tmp_path)) == pictures
     project = tmp_path / "pyproject.toml"
     moved = project.read_text("utf-8").replace(sync.repository(), "someone/music-course")
     project.write_text(moved, encoding="utf-8")
     changed = sync.drifted(tmp_path)
-    assert changed.pop(picture).startswith(b"\x89PNG")
+    assert all(changed.pop(picture).startswith(b"\x89PNG") for picture in pictures)
     assert set(changed) == {tmp_path / "README.md", *tmp_path.rglob("0*.ipynb")}
     for path, content in changed.items():
         assert b"someone/music-course" in content, path
@@ -202,6 +206,39 @@ def test_the_address_stands_nowhere_else():
     kinds = {".py", ".pyi", ".md", ".yml", ".txt", ".mjs", ".ipynb"}
     texts = {path: path.read_text("utf-8") for path in files if path.suffix in kinds}
     assert [p for p, text in texts.items() if sync.repository() in sync.ADDRESS.sub("", text)] == []
+
+
+# The songs
+
+
+def test_a_song_is_cut_to_its_loudest_part_around_its_mean_and_stored_as_the_same_bytes(
+    tmp_path, monkeypatch
+):
+    rate, rng = cut_songs.SAMPLE_RATE, np.random.default_rng(0)
+    loudness = np.repeat([0.9, 0.02, 0.2, 0.02], [rate, 6 * rate, 30 * rate, 5 * rate])
+    long = 0.3 + loudness * rng.uniform(-0.7, 0.7, len(loudness))
+    for song, samples in (("long", long), ("short", rng.uniform(-0.5, 0.5, 2 * rate))):
+        sf.write(tmp_path / f"{song}.ogg", samples, rate)
+        (tmp_path / f"{song}.txt").write_text("Free for all.\n", encoding="utf-8")
+    (tmp_path / "songs").mkdir()
+    monkeypatch.setattr(cut_songs, "SONGS", tmp_path / "songs")
+    (cut_songs.SONGS / "songs.csv").write_text("song,by,changed\nlong,A\nshort,B\n", "utf-8")
+    made = []
+    for _ in range(2):
+        done = CliRunner().invoke(cut_songs.main, [str(tmp_path)])
+        assert done.exit_code == 0, done.output
+        made.append({path.name: path.read_bytes() for path in cut_songs.SONGS.iterdir()})
+    assert made[0] == made[1]
+    songs = pd.read_csv(cut_songs.SONGS / "songs.csv").set_index("song")
+    assert songs.loc["long", "changed"].startswith("Cut to 30 s from 7 s on of the copy")
+    assert songs.loc["long", "changed"].endswith("22 050 Hz, its constant offset taken away")
+    assert songs.loc["short", "changed"].startswith("All 2.0 s of the copy")
+    assert songs["by"].tolist() == ["A", "B"] and songs["sha256"].str.len().eq(64).all()
+    text = (cut_songs.SONGS / "long.txt").read_text("utf-8")
+    assert text == f"Free for all.\n{songs.loc['long', 'changed']}.\n"
+    samples, _ = sf.read(cut_songs.SONGS / "long.ogg")
+    assert len(samples) == 30 * rate and abs(samples.mean()) < 1e-3
+    assert abs(samples[:20]).max() < 0.01 < samples[rate : 2 * rate].std()
 
 
 # Environments

@@ -1,8 +1,8 @@
 """Bring in line what must say the same in several places.
 
 The repository's address stands in pyproject.toml; README's badges and commands, and the first cell
-of every notebook, follow. README's picture is the stored figure of the lesson cell that carries the
-tag "picture".
+of every notebook, follow. README's pictures are the stored figures of the lesson cells with tags
+like "picture-leak", which becomes docs/leak.png.
 
 python tools/sync.py            writes them
 python tools/sync.py --check    only says which have drifted; exit code 1 if any has
@@ -24,7 +24,8 @@ ADDRESS = re.compile(
     r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/|git clone https://github\.com/"
     r"|git\+https://github\.com/)[\w.-]+/[\w.-]+"
 )
-PICTURE = re.compile(r"!\[.*\]\(docs/picture\.png\)")
+PICTURE = re.compile(r"!\[.*\]\(docs/([\w-]+)\.png\)")
+TAG = "picture-"
 
 
 def repository(root: Path = ROOT) -> str:
@@ -34,33 +35,39 @@ def repository(root: Path = ROOT) -> str:
     return address.rstrip("/").removeprefix("https://github.com/")
 
 
-def picture(root: Path = ROOT) -> tuple[bytes, str]:
-    """Return README's picture and what it shows in words, from the lesson that stores it."""
+def pictures(root: Path = ROOT) -> dict[str, tuple[bytes, str]]:
+    """Return README's pictures by name, and what they show in words, as the lessons store them."""
+    found = {}
     for path in sorted((root / "notebooks").glob("0*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if "picture" not in cell["metadata"].get("tags", []):
-                continue
-            for output in cell["outputs"]:
+            tags = [tag for tag in cell["metadata"].get("tags", []) if tag.startswith(TAG)]
+            for output in cell["outputs"] if tags else []:
                 if png := output.get("data", {}).get("image/png"):
                     alt = output["metadata"]["image/png"]["alt"]
-                    return base64.b64decode("".join(png)), alt
-    raise ValueError('no lesson stores a figure in a cell with the tag "picture": README shows one')
+                    found[tags[0].removeprefix(TAG)] = base64.b64decode("".join(png)), alt
+    return found
 
 
 def drifted(root: Path = ROOT) -> dict[Path, bytes]:
     """Return the files that say something else than they should, with what they should hold."""
-    png, alt = picture(root)
-    wanted = {root / "docs" / "picture.png": png}
+    stored = pictures(root)
+    wanted = {root / "docs" / f"{name}.png": png for name, (png, _) in stored.items()}
     for path in [root / "README.md", *sorted((root / "notebooks").rglob("0*.ipynb"))]:
         text = ADDRESS.sub(rf"\g<1>{repository(root)}", path.read_bytes().decode("utf-8"))
         if path.name == "README.md":
-            text = PICTURE.sub(lambda _: f"![{alt}](docs/picture.png)", text)
+            text = PICTURE.sub(lambda shown: _described(shown[1], stored), text)
         wanted[path] = text.encode("utf-8")
     return {
         path: content
         for path, content in wanted.items()
         if not path.exists() or path.read_bytes() != content
     }
+
+
+def _described(name: str, stored: dict[str, tuple[bytes, str]]) -> str:
+    if name not in stored:
+        raise ValueError(f'README shows {name}.png: no lesson stores a figure tagged "{TAG}{name}"')
+    return f"![{stored[name][1]}](docs/{name}.png)"
 
 
 @click.command()
