@@ -87,8 +87,9 @@ class Exam:
         tracks = usable(tracks)
         if strictest_split(tracks) != "artist":
             raise CourseError(
-                "the artists of too many tracks are unknown, so nobody can say what a score is "
-                "worth: name them in a tracks.csv beside the tracks, or give --index"
+                "these tracks cannot be divided by artist, so nobody could say what a score is "
+                "worth: of every genre, three artists or more must be known, and those of most "
+                "tracks; name them in a tracks.csv beside the tracks, or give --index"
             )
         short = SliceSet(tracks, seconds=SLICE_SECONDS).too_short
         measured = set(extract_features(tracks)["track_id"]) - set(short)
