@@ -23,15 +23,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
 
 from gtzan_helpers.cache import digest, keep, kept
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
-from gtzan_helpers.evaluation import accuracy_interval, genre_report, paired_difference
+from gtzan_helpers.evaluation import accuracy_interval, genre_report, paired_difference, vote
 from gtzan_helpers.faults import usable
 from gtzan_helpers.features import FEATURE_NAMES, extract_features
 from gtzan_helpers.features import RECIPE as FEATURE_RECIPE
@@ -42,14 +40,13 @@ from gtzan_helpers.models import (
     DENSE,
     RECIPE,
     SLICE_SECONDS,
-    mean_by_track,
     train_cnn,
     train_dense,
 )
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import folds, strictest_split
 
-from .common import made_by, show
+from .common import artist_groups, as_markdown, made_by, scaled, show
 from .tables import hashes, of_manifest
 
 VERSION = 1  # of the systems below: a higher one makes answers that are kept count no more
@@ -61,6 +58,7 @@ FAULT_FILTERED = "fault-filtered, repaired"
 # GTZAN has 1000 tracks; a copy of it may lack some, and `usable` leaves out its faulty ones.
 FEWEST_OF_GTZAN = 900
 REFERENCE = "SVM"
+ACCURACY = "Accuracy, with an interval over artists"  # the title of a table
 
 
 class Fold(NamedTuple):
@@ -158,11 +156,10 @@ def _ask_sklearn(make: Callable[[Exam, Fold], object]) -> Callable[[Exam, Fold, 
 def _svm(exam: Exam, fold: Fold) -> object:
     """Return a support vector machine whose probabilities are fitted on folds of its own tracks."""
     tracks, by = exam.tracks.iloc[fold.train], "track" if fold.split == "track" else "artist"
-    groups = tracks["artist"].where(tracks["artist"] != "", tracks["track_id"])
-    n_folds = min(5, groups.groupby(tracks["genre"]).nunique().min())
+    n_folds = min(5, artist_groups(tracks).groupby(tracks["genre"]).nunique().min())
     inner = list(folds(tracks, by=by, n_folds=n_folds, seed=fold.seed))
     last = CalibratedClassifierCV(SVC(C=10), method="temperature", cv=inner, ensemble=False)
-    return make_pipeline(StandardScaler(), last)
+    return scaled(last)
 
 
 def _ask_dense(exam: Exam, fold: Fold, seed: int) -> NDArray:
@@ -198,12 +195,8 @@ def rows_of_tracks(exam: Exam, system: str, fold: Fold) -> NDArray[np.intp]:
 
 SYSTEMS: dict[str, Callable[[Exam, Fold, int], NDArray]] = {
     "majority": _ask_sklearn(lambda *_: DummyClassifier(strategy="prior")),
-    "nearest neighbour": _ask_sklearn(
-        lambda *_: make_pipeline(StandardScaler(), KNeighborsClassifier(1))
-    ),
-    "logistic regression": _ask_sklearn(
-        lambda *_: make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    ),
+    "nearest neighbour": _ask_sklearn(lambda *_: scaled(KNeighborsClassifier(1))),
+    "logistic regression": _ask_sklearn(lambda *_: scaled(LogisticRegression(max_iter=5000))),
     REFERENCE: _ask_sklearn(_svm),
     DENSE: _ask_dense,
     VOTERS: _ask_voters,
@@ -231,7 +224,7 @@ def answers(exam: Exam, system: str, fold: Fold, seed: int | None = None) -> NDA
 
 def votes(exam: Exam, system: str, fold: Fold) -> NDArray[np.float64]:
     """Return what a system says of a fold's test tracks, the mean over slices where it has them."""
-    return mean_by_track(answers(exam, system, fold), rows_of_tracks(exam, system, fold))
+    return vote(answers(exam, system, fold), rows_of_tracks(exam, system, fold)).to_numpy()
 
 
 def table(exam: Exam, seeds: int = 3, systems: tuple[str, ...] = tuple(SYSTEMS)) -> pd.DataFrame:
@@ -253,10 +246,7 @@ def table(exam: Exam, seeds: int = 3, systems: tuple[str, ...] = tuple(SYSTEMS))
 def summary(said: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return tables: accuracy, difference to the SVM, recall by genre, and agreement."""
     genres = list(said.columns[7:])
-    said = said.assign(
-        predicted=said[genres].idxmax(axis="columns"),
-        group=said["artist"].where(said["artist"] != "", said["track_id"]),
-    )
+    said = said.assign(predicted=said[genres].idxmax(axis="columns"), group=artist_groups(said))
     rows = ["split", "seed", "fold", "track_id", "genre", "group"]
     wide = said.pivot_table("predicted", rows, "system", aggfunc="first").reset_index()
     systems = list(said["system"].unique())
@@ -275,7 +265,7 @@ def summary(said: pd.DataFrame) -> dict[str, pd.DataFrame]:
             recall = genre_report(truth, part[system])["recall"]
             recalls.append(names | recall.to_dict())
     return {
-        "Accuracy, with an interval over artists": pd.DataFrame(scores),
+        ACCURACY: pd.DataFrame(scores),
         "Recall by genre": pd.DataFrame(recalls),
         "Where two agree": pd.DataFrame(agreements(wide, systems)),
     }
@@ -289,18 +279,6 @@ def agreements(wide: pd.DataFrame, systems: list[str]) -> Iterator[dict[str, obj
             same = part[first] == part[second]
             right = (part[first] == part["genre"])[same].mean()
             yield {"first": first, "second": second, "agree": same.mean(), "right there": right}
-
-
-def as_markdown(said: pd.DataFrame) -> str:
-    """Return README's table: a row for each system, a column for each way of keeping apart."""
-    scores = summary(said)["Accuracy, with an interval over artists"]
-    cells = [f"{r.accuracy:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in scores.itertuples()]
-    table = scores.assign(cell=cells).pivot_table(
-        "cell", "system", "split", aggfunc="first", sort=False
-    )
-    lines = [["system", *(f"by {split}" for split in table)], ["---"] * (1 + table.shape[1])]
-    lines += [[system, *row] for system, row in zip(table.index, table.to_numpy(), strict=True)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 @click.command()
@@ -327,21 +305,22 @@ def main(
     Without --out the answers replace those in the package, and FOLDER must hold its 500 tracks.
     Without FOLDER what is there is summed up, which takes no audio.
     """
-    place = Path(out) if out else measured_folder(FIVE)
     if without and out is None:
         raise click.UsageError("the package's answers are those of all systems: give --out")
     try:
         if folder is not None:
             tracks = load_tracks(folder, index)
             exam = Exam.of(tracks if out else of_manifest(tracks), epochs, lists)
-            said = table(exam, seeds, tuple(name for name in SYSTEMS if name not in without))
+            made = table(exam, seeds, tuple(name for name in SYSTEMS if name not in without))
             about = made_by(f"benchmarks.answers --seeds {seeds} --epochs {epochs}")
-            write_measured(place, {"answers": said}, about)
+            write_measured(out or measured_folder(FIVE), {"answers": made}, about)
         said = load_answers(out or FIVE)
     except (CourseError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if markdown:
-        click.echo(as_markdown(said))
+        scores = summary(said)[ACCURACY]
+        ways = "by " + scores["split"]
+        click.echo(as_markdown(scores.assign(split=ways), "system", "split"))
         return
     for title, numbers in summary(said).items():
         click.echo(f"\n{title}")

@@ -43,8 +43,17 @@ def seconds_of(step: Callable[[], object]) -> float:
 
 def classifier(name: str = "logistic regression") -> Pipeline:
     """Return a scikit-learn classifier that scales its inputs first: also "SVM"."""
-    last: ClassifierMixin = SVC() if name == "SVM" else LogisticRegression(max_iter=2000)
+    return scaled(SVC() if name == "SVM" else LogisticRegression(max_iter=2000))
+
+
+def scaled(last: ClassifierMixin) -> Pipeline:
+    """Return a scikit-learn classifier behind a scaler."""
     return make_pipeline(StandardScaler(), last)
+
+
+def artist_groups(tracks: pd.DataFrame) -> pd.Series:
+    """Return what intervals resample: the artist of each track, or the track if none is known."""
+    return tracks["artist"].where(tracks["artist"] != "", tracks["track_id"])
 
 
 def dense_network(measured: NDArray, n_genres: int, seed: int) -> keras.Model:
@@ -62,6 +71,16 @@ def made_by(command: str) -> dict[str, object]:
     versions = {name: metadata.version(name) for name in MEASURED_WITH}
     date = datetime.now(UTC).date().isoformat()
     return {"command": f"python -m {command}", "made": date, "versions": versions}
+
+
+def as_markdown(scores: pd.DataFrame, rows: str, columns: str) -> str:
+    """Write accuracies and their intervals with a row for each value of one column of a table,
+    and a column for each of another; in the order of their first appearance."""
+    cells = [f"{s.accuracy:.2f} [{s.low:.2f}, {s.high:.2f}]" for s in scores.itertuples()]
+    by_row = scores.assign(cell=cells).groupby(rows, sort=False)["cell"].agg(list)
+    names = list(scores[columns].unique())
+    lines = [[rows, *names], ["---"] * (1 + len(names)), *([r, *c] for r, c in by_row.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def show(table: pd.DataFrame, digits: int = 2) -> None:

@@ -19,7 +19,7 @@ from gtzan_helpers.features import FEATURE_NAMES, read_features
 from gtzan_helpers.lists import fault_filtered, read_index, read_list
 from gtzan_helpers.splits import PARTS, folds
 
-from .common import classifier, dense_network, show
+from .common import artist_groups, as_markdown, classifier, dense_network, show
 
 # The same tracks in other folds score up to two points more or less: ten drawings are averaged.
 # A published division is one; the networks are trained on it with five seeds.
@@ -72,8 +72,7 @@ def judge(tracks: pd.DataFrame, division: Division, predict: Classifier) -> Scor
         tested.append(rows[-1])
         predicted.append(predict(tracks, *rows, seed))
     rows = tracks.iloc[np.concatenate(tested)]
-    groups = rows["artist"].where(rows["artist"] != "", rows["track_id"])
-    return accuracy_interval(rows["genre"], np.concatenate(predicted), groups)
+    return accuracy_interval(rows["genre"], np.concatenate(predicted), artist_groups(rows))
 
 
 def logistic_regression(
@@ -140,15 +139,6 @@ def _inputs(tracks: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray]:
     return measured.to_numpy(), *pd.factorize(genres, sort=True)
 
 
-def as_markdown(result: pd.DataFrame) -> str:
-    """Write the table with a row for each split and a column for each classifier."""
-    cells = [f"{r.accuracy:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in result.itertuples()]
-    rows = result.assign(cell=cells).groupby("split", sort=False)["cell"].agg(list)
-    names = list(result["classifier"].unique())
-    lines = [["split", *names], ["---"] * (1 + len(names)), *([s, *c] for s, c in rows.items())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 @click.command()
 @click.option("--features", "path", required=True, help="features_30_sec.csv, or one of ours.")
 @click.option("--index", help="Sturm's index.txt; fetched if not given.")
@@ -159,7 +149,7 @@ def leak(path: str, index: str | None, lists: str | None, network: bool, markdow
     """Show how much of an accuracy is owed to tracks and artists on both sides of a split."""
     result = table(read_features(path), read_index(index or fetch_index()), lists, network)
     if markdown:
-        click.echo(as_markdown(result))
+        click.echo(as_markdown(result, "split", "classifier"))
     else:
         show(result)
 

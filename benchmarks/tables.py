@@ -21,7 +21,7 @@ from gtzan_helpers.features import PIECE_SECONDS, extract_features
 from gtzan_helpers.measured import FIVE, measured_folder, write_measured
 from gtzan_helpers.slices import FULL_SCALE
 from gtzan_helpers.splits import connected_rows
-from gtzan_helpers.workers import each_file
+from gtzan_helpers.workers import measured
 
 from .common import made_by, show
 
@@ -81,8 +81,8 @@ def of_manifest(tracks: pd.DataFrame, manifest: Path = MANIFEST) -> pd.DataFrame
 
 def hashes(paths: list[Path]) -> dict[str, str]:
     """Return the SHA-256 of each file's 16-bit samples, "" for a file that cannot be read."""
-    outcomes = each_file(paths, _hash_samples, "hold against the manifest", threads=True)
-    return {str(path): outcome if isinstance(outcome, str) else "" for path, outcome in outcomes}
+    found = measured(paths, _hash_samples, "samples hashed", 1, "hash samples", threads=True)
+    return {str(path): one if isinstance(one, str) else "" for path, one in found.items()}
 
 
 def _hash_samples(path: Path) -> str:

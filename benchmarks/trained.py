@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import click
@@ -25,21 +24,17 @@ from gtzan_helpers.measured import FIVE, measured_folder
 from gtzan_helpers.models import (
     CNN,
     DENSE,
-    DENSE_EPOCHS,
     Models,
     best_temperature,
     nearest_distances,
-    row_of_card,
     save_models,
     scaled_features,
     tempered,
-    train_cnn,
-    train_dense,
+    train_networks,
 )
-from gtzan_helpers.networks import dense_network
 
 from .answers import CNN_EPOCHS, Exam, Fold, votes
-from .common import show
+from .common import artist_groups, dense_network, show
 from .tables import of_manifest
 
 SURE = [0.0, 0.3, 0.5, 0.7, 0.9, 1.0]  # edges between which answers are counted
@@ -49,16 +44,9 @@ def train_all(exam: Exam, seeds: int = 3) -> tuple[Models, pd.DataFrame]:
     """Return both networks, trained on all tracks, and how right they are where they are sure."""
     tried = list(exam.folds("artist", seeds))
     said = {name: held_out(exam, name, tried) for name in (DENSE, CNN)}
-    start = time.perf_counter()
-    dense = train_dense(exam.features, exam.labels, len(exam.genres))
-    halfway = time.perf_counter()
-    cnn = train_cnn(exam.slices, np.arange(len(exam.slices)), exam.epochs)
-    end = time.perf_counter()
-    card = {
-        DENSE: row_of_card(dense, DENSE_EPOCHS, halfway - start, temperature_of(said[DENSE])),
-        CNN: row_of_card(cnn, exam.epochs, end - halfway, temperature_of(said[CNN])),
-    }
-    card = pd.DataFrame.from_dict(card, orient="index")
+    everything = exam.features, exam.labels, exam.slices, np.arange(len(exam.slices))
+    dense, cnn, card = train_networks(*everything, exam.epochs)
+    card["temperature"] = [temperature_of(said[name]) for name in card.index]
     models = Models(
         dense,
         cnn,
@@ -74,8 +62,7 @@ def train_all(exam: Exam, seeds: int = 3) -> tuple[Models, pd.DataFrame]:
 
 def held_out(exam: Exam, name: str, tried: list[Fold]) -> pd.DataFrame:
     """Return what a network said of the test tracks of some folds: a row per vote."""
-    tracks = exam.tracks.assign(label=exam.labels)
-    tracks["group"] = tracks["artist"].where(tracks["artist"] != "", tracks["track_id"])
+    tracks = exam.tracks.assign(label=exam.labels, group=artist_groups(exam.tracks))
     rows = [
         tracks.iloc[fold.test][["group", "label"]]
         .assign(seed=fold.seed, fold=fold.number)
@@ -103,8 +90,7 @@ def score_of(said: pd.DataFrame) -> dict[str, float]:
 
 def distances_of(exam: Exam, fold: Fold) -> NDArray[np.float32]:
     """Return how far test tracks lie from the nearest training track, by their features."""
-    network = dense_network(exam.features.shape[1], len(exam.genres))
-    network.get_layer("scaler").adapt(exam.features[fold.train])
+    network = dense_network(exam.features[fold.train], len(exam.genres), fold.seed)
     known = scaled_features(network, exam.features[fold.train])
     return nearest_distances(network, known, exam.features[fold.test])
 

@@ -32,7 +32,7 @@ def table(models: Models, folder: str | None = None) -> pd.DataFrame:
     rows = []
     for kind, features in kinds_of_sound(models, folder):
         distances = nearest_distances(models.dense, models.known, features)
-        strangeness = np.searchsorted(models.distances, distances) / len(models.distances)
+        strangeness = models.share_nearer(distances)
         sure = models.dense.predict(features, verbose=0).max(axis=1)
         row = {"sound": kind, "n": len(features), "speaks up": np.mean(strangeness >= UNLIKE)}
         rows.append(row | {"median strangeness": np.median(strangeness), "sure": sure.mean()})

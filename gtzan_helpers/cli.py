@@ -13,7 +13,7 @@ import click
 
 import gtzan_helpers as gh  # a room is loaded when a name of it is first used
 
-from . import classroom
+from . import classroom, measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def classify(
         # What is printed must not stand in a file that goes to standard output.
         to_output = {png, numbers} & set(outputs.STANDARD_OUTPUT)
         with redirect_stdout(sys.stderr if to_output else sys.stdout):
-            models = trained_models(data) if data else gh.load_models(*filter(None, [folder]))
+            models = trained_models(data) if data else gh.load_models(folder or measured.FIVE)
             prediction = gh.classify_song(song, models)
             say(prediction, models)
         if numbers:

@@ -18,13 +18,7 @@ from .errors import CourseError
 from .lists import DEMO, GENRES, find_artists
 from .measured import FIVE
 from .splits import connected_rows
-from .tables import (
-    read_table,
-    same_spelling,
-    track_name,
-    tracks_of_pieces,
-    warn_of_genres_alike,
-)
+from .tables import read_table, same_spelling, track_name, tracks_of_pieces, warn_of_genres_alike
 
 SONGS = Path(__file__).parent / "songs"
 SETS = ("demo", *COLLECTIONS)
@@ -32,7 +26,7 @@ _ABOUT = {
     "demo": "Made for this course; scores on it say nothing about real music.",
     "mini": "Real music, but ten tracks a genre: scores on it have wide intervals.",
     "full": "Real music, with repeated artists, copies and doubtful labels among it.",
-    "gtzan-five": "Half of GTZAN, with 21 copies: measured, since recordings may not be passed on.",
+    FIVE: "Half of GTZAN, with 21 copies: measured, since recordings may not be passed on.",
     "folder": "Your own choice of tracks: scores hold for music like it.",
 }
 # What folders of genre folders are called, where there are several.

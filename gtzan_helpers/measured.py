@@ -88,7 +88,6 @@ def write_measured(
     folder: str | Path,
     tables: dict[str, pd.DataFrame],
     about: dict[str, object],
-    form: str = "%.9g",
 ) -> None:
     """Write tables into a folder, and note how each was made; what else is there stays.
 
@@ -99,7 +98,7 @@ def write_measured(
     noted = folder / _ABOUT
     notes = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else {}
     for name, table in tables.items():
-        text = table.to_csv(index=False, lineterminator="\n", float_format=form)
+        text = table.to_csv(index=False, lineterminator="\n", float_format="%.9g")
         packed = io.BytesIO()
         with gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as file:
             file.write(text.encode("utf-8"))

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +29,7 @@ from scipy.special import softmax
 from .cache import digest, file_state, kept
 from .datasets import describe_source
 from .errors import CourseError
+from .evaluation import vote
 from .features import FEATURE_NAMES, extract_features
 from .features import RECIPE as FEATURE_RECIPE
 from .measured import FIVE, measured_folder
@@ -95,6 +97,10 @@ class Models(NamedTuple):
         )
         return f"{line} Accuracy on artists that were kept out of the training: {scores}."
 
+    def share_nearer(self, distance: ArrayLike) -> NDArray[np.float64]:
+        """Return which share of unmet tracks lies nearer to a training track than some distance."""
+        return np.searchsorted(self.distances, distance) / len(self.distances)
+
 
 def train_models(tracks: pd.DataFrame, parts: pd.Series, epochs: int = 6, seed: int = 0) -> Models:
     """Train the dense network and the CNN on the same tracks, or load them if that was done.
@@ -104,8 +110,9 @@ def train_models(tracks: pd.DataFrame, parts: pd.Series, epochs: int = 6, seed: 
     tracks : DataFrame
         Tracks as from `usable`.
     parts : Series
-        "train", "validation" or "test" for each track, as from `split`. Validation tracks settle
-        how sure the networks may be of themselves; test tracks are not used.
+        "train", "validation" or "test" for each track, as from `split`. Validation tracks show how
+        far unmet music lies and, where they are enough, how sure votes may be; test tracks are not
+        used.
     epochs : int
         How often the CNN goes through the training slices.
     seed : int
@@ -320,13 +327,28 @@ def train_cnn(slices: SliceSet, rows: ArrayLike, epochs: int, seed: int = 0) -> 
     return network
 
 
-def mean_by_track(answers: NDArray, tracks: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the mean answer about each track, shape (n_tracks, n_genres).
-
-    `answers` are probabilities of shape (n_rows, n_genres), for tracks or for their slices;
-    `tracks` has the number of the track that each row belongs to, every number from 0 on.
-    """
-    return pd.DataFrame(answers, dtype=float).groupby(tracks).mean().to_numpy()
+def train_networks(
+    features: NDArray[np.float32],
+    labels: NDArray[np.intp],
+    slices: SliceSet,
+    rows: ArrayLike,
+    epochs: int,
+    seed: int = 0,
+) -> tuple[keras.Model, keras.Model, pd.DataFrame]:
+    """Return the dense network, trained on features, the CNN, trained on slices, and their card."""
+    steps = {
+        DENSE: (DENSE_EPOCHS, partial(train_dense, features, labels, len(slices.genres), seed)),
+        CNN: (epochs, partial(train_cnn, slices, rows, epochs, seed)),
+    }
+    networks, card = [], {}
+    for name, (n_epochs, train) in steps.items():
+        start = time.perf_counter()
+        network = train()
+        seconds = time.perf_counter() - start
+        parameters = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+        card[name] = {"parameters": parameters, "epochs": n_epochs, "seconds": seconds}
+        networks.append(network)
+    return *networks, pd.DataFrame.from_dict(card, orient="index")
 
 
 def tempered(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
@@ -355,13 +377,6 @@ def best_temperature(votes: NDArray, labels: NDArray[np.intp]) -> float:
     return math.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x)
 
 
-def row_of_card(network: keras.Model, epochs: int, seconds: float, temperature: float) -> dict:
-    """Return what the card of trained networks says of one."""
-    parameters = sum(math.prod(weight.shape) for weight in network.trainable_weights)
-    numbers = {"parameters": parameters, "epochs": epochs}
-    return numbers | {"seconds": seconds, "temperature": temperature}
-
-
 def _train_both(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int) -> Models:
     tracks, genres = tracks.assign(part=parts.to_numpy()), sorted(tracks["genre"].unique())
     table = extract_features(tracks).set_index("track_id")
@@ -376,26 +391,18 @@ def _train_both(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int) 
     labels = np.searchsorted(genres, table["label"].to_numpy(dtype=str))
     train, others = of_track == "train", of_track == "validation"
 
-    start = time.perf_counter()
-    dense = train_dense(inputs[train], labels[train], len(genres), seed)
-    halfway = time.perf_counter()
-    cnn = train_cnn(slices, of_slice == "train", epochs, seed)
-    end = time.perf_counter()
-
     asked = np.flatnonzero(of_slice == "validation")
+    training = inputs[train], labels[train], slices, of_slice == "train"
+    dense, cnn, card = train_networks(*training, epochs, seed)
     answers = cnn.predict(slices.batches(asked, shuffle=False), verbose=0)
-    numbers, names = pd.factorize(slices.table["track_id"].to_numpy()[asked])
-    genre = tracks.set_index("track_id")["genre"]
-    of_names = np.searchsorted(genres, genre[names].to_numpy(dtype=str))
-    of_cnn = best_temperature(mean_by_track(answers, numbers), of_names)
-    of_dense = best_temperature(dense.predict(inputs[others], verbose=0), labels[others])
-    card = {
-        DENSE: row_of_card(dense, DENSE_EPOCHS, halfway - start, of_dense),
-        CNN: row_of_card(cnn, epochs, end - halfway, of_cnn),
-    }
+    of_cnn = vote(answers, slices.table["track_id"].iloc[asked])
+    genre = tracks.set_index("track_id")["genre"][of_cnn.index]
+    card["temperature"] = [
+        best_temperature(dense.predict(inputs[others], verbose=0), labels[others]),
+        best_temperature(of_cnn.to_numpy(), np.searchsorted(genres, genre.to_numpy(dtype=str))),
+    ]
     known = scaled_features(dense, inputs[train])
     distances = np.sort(nearest_distances(dense, known, inputs[others]))
-    card = pd.DataFrame.from_dict(card, orient="index")
     seconds = float(tracks["seconds"].median())
     return Models(dense, cnn, genres, seconds, card, known, distances, _describe(tracks))
 
@@ -407,7 +414,7 @@ def _describe(tracks: pd.DataFrame) -> str:
     by = f" by {artists.nunique()} artists" if (artists != "").all() else ""
     return (
         f"{describe_source(tracks)} Learned from {counts['train']} tracks{by}; "
-        f"{counts['validation']} others settled how sure the answers are."
+        f"{counts['validation']} others show how far unmet music lies."
     )
 
 

@@ -297,8 +297,7 @@ def fit(
         verbose=0,
         **watched,
     )
-    table = pd.DataFrame(history.history)
-    table = table[[name for name in HISTORY if name in table]]
+    table = pd.DataFrame(history.history).filter(HISTORY)
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table
 

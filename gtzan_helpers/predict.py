@@ -164,7 +164,7 @@ def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
     features = table.to_numpy(np.float32)
     of_windows = pd.DataFrame(models.dense.predict(features, verbose=0), table.index, models.genres)
     distance = float(np.median(nearest_distances(models.dense, models.known, features)))
-    strangeness = float(np.mean(models.distances < distance))
+    strangeness = float(models.share_nearer(distance))
     tables = {DENSE: of_windows, CNN: of_slices}
     temperatures = models.card.get("temperature", pd.Series(dtype=float)).to_dict()
     about = models.described()

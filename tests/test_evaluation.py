@@ -166,7 +166,11 @@ def test_the_leak_benchmark_tells_artists_from_genres(tmp_path, capsys):
     assert table["accuracy"]["random 5-fold"] > 0.95 and len(table) == 3
     assert table["accuracy"]["artist 5-fold"] < 0.7
     assert table["majority"]["random 5-fold"] == 0.5
-    assert leak.as_markdown(table.reset_index()).splitlines()[2].startswith("| random 5-fold | ")
+    assert (
+        leak.as_markdown(table.reset_index(), "split", "classifier")
+        .splitlines()[2]
+        .startswith("| random 5-fold | ")
+    )
 
 
 def test_networks_that_vote_learn_and_repeat_with_their_seed():

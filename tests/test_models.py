@@ -73,7 +73,7 @@ def test_a_temperature_mends_votes_that_are_too_sure_and_leaves_their_order():
 
 def test_what_a_track_is_given_is_the_mean_over_its_slices():
     answers = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
-    given = room.mean_by_track(answers, np.array([0, 1, 0]))
+    given = gh.vote(answers, np.array([0, 1, 0]))
     np.testing.assert_allclose(given, [[0.7, 0.3], [0.2, 0.8]])
 
 

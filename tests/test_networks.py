@@ -139,6 +139,12 @@ def test_the_best_weights_are_restored_whether_training_stops_early_or_not(cloud
     assert loss == pytest.approx(history["val_loss"][best], rel=1e-3)
 
 
+def test_without_validation_or_patience_training_goes_to_the_end(clouds):
+    for more in ({"validation": clouds, "patience": None}, {}):
+        history = fit(small_network(), clouds, epochs=7, **more)
+        assert len(history) == 7 and ("val_loss" in history) == bool(more)
+
+
 @pytest.mark.parametrize(
     ("genres", "named"),
     [(["jazz", "rock"], "jazz"), ([0, 3], "3"), ([-1, 2], "-1"), ([0.5, 1], "0.5")],

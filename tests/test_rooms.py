@@ -25,7 +25,7 @@ MOST_LINES = {
     "classroom": 129,
     "cli": 101,
     "copies": 91,
-    "datasets": 193,  # the songs, and that they are as they were installed
+    "datasets": 187,  # the songs, and that they are as they were installed
     "downloads": 181,
     "errors": 1,
     "evaluation": 91,
@@ -33,10 +33,10 @@ MOST_LINES = {
     "faults": 169,
     "features": 229,
     "lists": 120,
-    "measured": 50,
-    "models": 243,
+    "measured": 49,
+    "models": 255,
     "mp3": 84,
-    "networks": 189,
+    "networks": 188,
     "outputs": 45,
     "plots": 229,
     "predict": 141,
