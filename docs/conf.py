@@ -55,6 +55,14 @@ html_theme_options = {
     "navbar_persistent": [],
 }
 
+# Every lesson names its own repository, Binder and Colab; these depend on where it is published.
+linkcheck_ignore = [
+    re.escape(PROJECT["urls"]["Repository"]),
+    r"https://(mybinder\.org|colab\.research\.google\.com)/",
+]
+linkcheck_anchors = False
+linkcheck_retries = 3
+
 
 def list_lessons(app: Sphinx, config: Config) -> None:
     """Give the pages a table of the lessons, `{{ lessons }}`: minutes, seconds and memory."""

@@ -11,7 +11,6 @@ from .datasets import load_tracks as load_tracks
 from .downloads import fetch_index as fetch_index
 from .errors import CourseError as CourseError
 from .evaluation import accuracy_interval as accuracy_interval
-from .evaluation import commonest_confusions as commonest_confusions
 from .evaluation import genre_report as genre_report
 from .evaluation import paired_difference as paired_difference
 from .evaluation import vote as vote
@@ -23,12 +22,9 @@ from .features import load_features as load_features
 from .features import read_features as read_features
 from .features import track_features as track_features
 from .features import write_features as write_features
-from .lists import fault_filtered as fault_filtered
 from .measured import load_answers as load_answers
 from .models import load_models as load_models
 from .models import model_cards as model_cards
-from .models import save_models as save_models
-from .models import train_models as train_models
 from .networks import abdoli_cnn as abdoli_cnn
 from .networks import dense_network as dense_network
 from .networks import fit as fit

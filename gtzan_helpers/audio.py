@@ -113,7 +113,7 @@ def read_audio(
     >>> samples.shape
     (220500,)
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data and others.
     """
     peak = 0.0
     with naming(Path(path)):
@@ -206,7 +206,7 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
     --------
     >>> gh.player(gh.read_audio(track.path), label=track.track_id)
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data and others.
     """
     from IPython.display import HTML
 

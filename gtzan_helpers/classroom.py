@@ -50,7 +50,7 @@ def start_lesson() -> None:
     --------
     >>> gh.start_lesson()
 
-    Lesson: 01_explore_the_data and all others.
+    Lesson: 01_explore_the_data and others.
     """
     for found, cure in look(check_packages, check_room, check_variables, set_style):
         if cure:
@@ -194,7 +194,7 @@ def check_answer(checks: Callable[[], Iterable[object]], points: int = 1) -> int
     --------
     >>> gh.check_answer(lambda: iter([(count == 100, "Count all files.")]))
 
-    Lesson: 01_explore_the_data and all others, in their exercises.
+    Lesson: 01_explore_the_data and others.
     """
     hint = _hint(checks)
     print(f"Not yet. {hint}" if hint else "Right.", f"Points, of {points}:")

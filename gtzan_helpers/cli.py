@@ -35,24 +35,18 @@ def main() -> None:
 
 @main.command()
 @click.argument("song", type=click.Path(exists=True, dir_okay=False))
-@click.option("--data", help="Learn from this first: demo, mini, full or a folder of genres.")
-@click.option("--models", "folder", type=click.Path(), help="Folder written by save_models.")
+@click.option("--models", "folder", type=click.Path(), help="Folder of other trained networks.")
 @click.option("--png", type=click.Path(), help="Draw the figure into this file, - for the output.")
 @click.option("--json", "numbers", type=click.Path(), help="Write all numbers, likewise.")
-def classify(
-    song: str, data: str | None, folder: str | None, png: str | None, numbers: str | None
-) -> None:
+def classify(song: str, folder: str | None, png: str | None, numbers: str | None) -> None:
     """Say what both networks make of SONG, as a whole and from its beginning to its end.
 
-    The networks are those of the course, which know five genres; or trained once on other tracks,
-    and kept; or loaded from a folder.
+    The networks are those of the course, which know five genres, or others of your own.
     """
-    if folder and data:
-        raise click.UsageError("--models are trained already: leave out --data")
     with one_line_errors():
         from . import audio, outputs
 
-        # What must not be written or cannot be read is refused before the training.
+        # What must not be written or cannot be read is refused before the work.
         for path, begins in ((png, PNG), (numbers, JSON)):
             if path:
                 outputs.check_output(path, begins)
@@ -65,7 +59,7 @@ def classify(
         # What is printed must not stand in a file that goes to standard output.
         to_output = {png, numbers} & set(outputs.STANDARD_OUTPUT)
         with redirect_stdout(sys.stderr if to_output else sys.stdout):
-            models = trained_models(data) if data else gh.load_models(folder or measured.FIVE)
+            models = gh.load_models(folder or measured.FIVE)
             prediction = gh.classify_song(song, models)
             say(prediction, models)
         if numbers:
@@ -94,13 +88,6 @@ def say(prediction: Prediction, models: Models) -> None:
     for verdict, table in zip(verdicts, prediction.probabilities.values(), strict=True):
         click.echo(f"\n{verdict}\n  {course_of(table)}")
     click.echo(f"\n{strangeness}\n{prediction.about}")
-
-
-def trained_models(data: str) -> Models:
-    tracks = gh.usable(gh.load_tracks(data))
-    if tracks.empty:
-        raise gh.CourseError(f"no usable track is left in {data}: take other recordings")
-    return gh.train_models(tracks, gh.split(tracks, by=gh.strictest_split(tracks)))
 
 
 def course_of(probabilities: pd.DataFrame) -> str:

@@ -72,7 +72,7 @@ def load_tracks(source: str | Path | None = None, index: str | Path | None = Non
     >>> tracks = gh.load_tracks("demo")
     >>> tracks.groupby("genre")["artist"].nunique()
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data and others.
     """
     chosen = str(source or os.environ.get("GTZAN_DATA") or "demo")
     try:
@@ -101,7 +101,7 @@ def describe_source(tracks: pd.DataFrame) -> str:
     --------
     >>> print(gh.describe_source(gh.load_tracks()))
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data and others.
     """
     readable = tracks[tracks["problem"] == ""]
     source = " and ".join(tracks["source"].unique() if "source" in tracks else []) or "folder"
@@ -148,7 +148,7 @@ def load_songs() -> pd.DataFrame:
     >>> songs = gh.load_songs().set_index("song")
     >>> samples = gh.read_audio(songs.loc["vibe_ace", "path"])
 
-    Lesson: 06_compare_and_use.
+    Lesson: 07_cnn_1d, 08_compare_and_use.
     """
     table = SONGS / "songs.csv"
     try:

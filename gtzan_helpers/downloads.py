@@ -126,8 +126,6 @@ def fetch_index() -> Path:
     Examples
     --------
     >>> gh.fetch_index().read_text().splitlines()[-1]
-
-    Lesson: 01_explore_the_data.
     """
     return fetch_sturm("index.txt")
 

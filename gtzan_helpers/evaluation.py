@@ -61,7 +61,7 @@ def accuracy_interval(
     >>> gh.accuracy_interval(["jazz", "jazz", "rock", "pop"], ["jazz", "jazz", "rock", "rock"])
     accuracy 0.75  [0.25, 1.00]  majority 0.50
 
-    Lesson: 03_dense_network.
+    Lesson: 01_explore_the_data and others.
     """
     truth, predicted = np.stack([truth, predicted])
     right = truth == predicted
@@ -96,7 +96,7 @@ def paired_difference(
     >>> gh.paired_difference(["jazz"] * 4 + ["rock"] * 4, ["jazz"] * 4 + ["pop"] * 4, ["jazz"] * 8)
     difference +0.00  [+0.00, +0.00]  p = 1.000
 
-    Lesson: 06_compare_and_use.
+    Lesson: 04_test_honestly, 05_dense_network, 08_compare_and_use.
     """
     truth, first, second = np.stack([truth, first, second])
     gain = (first == truth).astype(int) - (second == truth)
@@ -127,7 +127,7 @@ def genre_report(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
     >>> gh.genre_report(["jazz", "jazz", "rock"], ["jazz", "rock", "rock"])["recall"].to_dict()
     {'jazz': 0.5, 'rock': 1.0}
 
-    Lesson: 03_dense_network.
+    Lesson: 08_compare_and_use.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -136,35 +136,6 @@ def genre_report(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
     columns = precision_recall_fscore_support(truth, predicted, labels=genres, zero_division=0)
     named = zip(("precision", "recall", "f1", "support"), columns, strict=True)
     return pd.DataFrame(dict(named), pd.Index(genres, name="genre"))
-
-
-def commonest_confusions(truth: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
-    """List which genre is taken for which other, the commonest mistake first.
-
-    Parameters
-    ----------
-    truth, predicted : array-like, shape (n_rows,)
-        Genres, as names or as numbers.
-
-    Returns
-    -------
-    DataFrame
-        Columns `genre`, `taken_for`, `times` and `share` (of the rows of `genre`).
-
-    Examples
-    --------
-    >>> gh.commonest_confusions(["jazz", "jazz", "rock"], ["jazz", "rock", "rock"])
-      genre taken_for  times  share
-    0  jazz      rock      1    0.5
-
-    Lesson: 03_dense_network.
-    """
-    truth, predicted = np.stack([truth, predicted])
-    rows = pd.DataFrame({"genre": truth, "taken_for": predicted})
-    table = rows.groupby(["genre", "taken_for"]).size().rename("times").reset_index()
-    table["share"] = table["times"] / table.groupby("genre")["times"].transform("sum")
-    wrong = table[table["genre"] != table["taken_for"]]
-    return wrong.sort_values("times", ascending=False, kind="stable", ignore_index=True)
 
 
 def vote(
@@ -207,7 +178,7 @@ def vote(
     >>> votes.idxmax(axis=1)["song"]
     'jazz'
 
-    Lesson: 05_cnn_1d.
+    Lesson: 07_cnn_1d.
     """
     if rule not in ("mean", "majority"):
         raise ValueError(f'rule="{rule}" is not a way to vote: use "mean" or "majority"')

@@ -34,7 +34,7 @@ CLIPPED_LEVEL_DB = -1.0
 # Loud CDs cut off a peak here and there: of 52 tracks of GTZAN none passes 0.005 %. At 1 %, which
 # takes most of them an amplification by 6 dB over full scale, distortion is plainly heard.
 CLIPPED_SHARE = 0.01
-# As long as a slice of lesson 4: a shorter track holds none, and a stretch of silence as long may
+# As long as a slice of lesson 6: a shorter track holds none, and a stretch of silence as long may
 # become a slice of nothing, under a genre's name.
 SLICE_SECONDS = 2.0
 # Left out tracks are named one by one, with their reasons, unless they are more than these.
@@ -152,7 +152,7 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
     >>> tracks = gh.usable(gh.load_tracks("demo"))
     left out 5 of 115 tracks: classical.00004 (silent: 6.9 of 10.0 s), ...
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data and others.
     """
     faults = check_tracks(tracks)
     faults = faults[faults["fault"].isin(LEFT_OUT)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,10 +13,8 @@ import pandas as pd
 from scipy.ndimage import median_filter
 
 from .audio import read_track
-from .datasets import load_tracks
 from .downloads import fetch_index
 from .errors import CourseError
-from .faults import usable
 from .lists import DEMO, demo_artists, find_artists, is_gtzans
 from .measured import FIVE, is_measured, read_measured
 from .outputs import write_output
@@ -70,7 +67,7 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
     --------
     >>> gh.track_features(gh.read_audio("song.mp3"))["tempo"]
 
-    Lesson: 02_extract_features, 06_compare_and_use.
+    Lesson: 03_extract_features, 08_compare_and_use.
     """
     librosa.util.valid_audio(samples)
     if samples.ndim != 1 or samples.size < FRAME_LENGTH:
@@ -133,7 +130,7 @@ def extract_features(
     >>> features = gh.extract_features(gh.usable(gh.load_tracks()))
     >>> features[["track_id", "tempo", "label"]]
 
-    Lesson: 02_extract_features, 03_dense_network, 06_compare_and_use.
+    Lesson: 03_extract_features.
     """
     if "problem" in tracks:
         tracks = tracks[tracks["problem"] == ""]
@@ -159,26 +156,22 @@ def extract_features(
     return pd.DataFrame(rows)
 
 
-def load_features(
-    source: str | Path | None = None, pieces: bool = False
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tracks and their features: measured, or from a table without any audio.
+def load_features(source: str | Path, pieces: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tracks and their features from a table, without any audio.
 
     Parameters
     ----------
-    source : str or path, optional
+    source : str or path
         "gtzan-five", the measured features of 500 real tracks, which come with the course; or a
-        feature file, such as the published features_30_sec.csv. By default the environment variable
-        GTZAN_FEATURES names it, and without it the usable ones of the tracks that `load_tracks`
-        finds are measured.
+        feature file, such as the published features_30_sec.csv.
     pieces : bool
-        Whether to return the features of pieces of 3 seconds instead of whole tracks: of
-        "gtzan-five", or of what is measured. A feature file is what it is.
+        Whether to return the features of pieces of 3 seconds instead of whole tracks, of
+        "gtzan-five". A feature file is what it is.
 
     Returns
     -------
     tracks : DataFrame
-        As from `load_tracks`. From a table `path` is "", and for a feature file artists come from
+        As from `load_tracks`, but `path` is ""; and for a feature file artists come from
         an index.txt or tracks.csv beside it, else from Sturm's index, which is fetched where it can
         be. Pieces, such as those of the published features_3_sec.csv, have a row each, with the
         track_id, artist and recording of their track. The 21 copies among the tracks of
@@ -191,25 +184,20 @@ def load_features(
     ------
     CourseError
         If the file is not a feature table, two files in it go by one name, or a track by two
-        genres; or as for `load_tracks`.
+        genres.
 
     Examples
     --------
     >>> tracks, features = gh.load_features("gtzan-five")
     >>> parts = gh.split(tracks, by="artist")
 
-    Lesson: 03_dense_network.
+    Lesson: 01_explore_the_data and others.
     """
-    path = source or os.environ.get("GTZAN_FEATURES")
-    if path and is_measured(path):
-        source = FIVE if str(path) == FIVE else "folder"
-        tracks = read_measured(path, "tracks").assign(path="", problem="", source=source)
-        features = read_measured(path, "pieces" if pieces else "features")
-    elif path:
-        return _tracks_of_file(Path(path).expanduser())
-    else:
-        tracks = usable(load_tracks())
-        features = extract_features(tracks, piece_seconds=PIECE_SECONDS if pieces else None)
+    if not is_measured(source):
+        return _tracks_of_file(Path(source).expanduser())
+    name = FIVE if str(source) == FIVE else "folder"
+    tracks = read_measured(source, "tracks").assign(path="", problem="", source=name)
+    features = read_measured(source, "pieces" if pieces else "features")
     tracks = tracks.set_index("track_id", drop=False).loc[features["track_id"]]
     if pieces:
         tracks["seconds"] = features["length"].to_numpy() / SAMPLE_RATE
@@ -241,7 +229,7 @@ def read_features(path: str | Path) -> pd.DataFrame:
     --------
     >>> features = gh.read_features("features_30_sec.csv")
 
-    Lesson: 02_extract_features.
+    Lesson: 03_extract_features.
     """
     way_out = "correct it, or write a fresh one with extract_features and write_features"
     table, separator = read_table(path)
@@ -272,7 +260,7 @@ def write_features(features: pd.DataFrame, path: str | Path) -> None:
     --------
     >>> gh.write_features(features, "features.csv")
 
-    Lesson: 02_extract_features.
+    Lesson: 03_extract_features.
     """
     table = features.drop(columns="track_id", errors="ignore")
     write_output(path, table.to_csv(index=False, lineterminator="\n"))

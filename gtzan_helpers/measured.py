@@ -53,7 +53,7 @@ def load_answers(source: str | Path = FIVE) -> pd.DataFrame:
     >>> answers = gh.load_answers().query("split == 'artist' and seed == 0")
     >>> answers.groupby("system")["track_id"].count()
 
-    Lesson: 06_compare_and_use.
+    Lesson: 05_dense_network and others.
     """
     return read_measured(source, "answers")
 

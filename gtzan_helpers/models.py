@@ -1,6 +1,6 @@
 """Both networks, trained on the same tracks and kept together with all that belongs to them.
 
-Lesson: 06_compare_and_use.
+Lesson: 08_compare_and_use.
 """
 
 from __future__ import annotations
@@ -8,12 +8,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -26,11 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from .cache import digest, file_state, kept
-from .datasets import describe_source
+from .cache import digest
 from .errors import CourseError
-from .evaluation import vote
-from .features import FEATURE_NAMES, extract_features
+from .features import FEATURE_NAMES
 from .features import RECIPE as FEATURE_RECIPE
 from .measured import FIVE, measured_folder
 from .slices import SliceSet
@@ -44,13 +39,17 @@ SLICE_SECONDS = 2.0
 # Settled on folds of artists of the tracks of gtzan-five, other folds than those of its answers.
 DENSE_EPOCHS, DENSE_BATCH, CNN_BATCH = 60, 32, 32
 TEMPERATURES, FEWEST_VOTES = (0.2, 5.0), 50
-# Part of every saved network's name: raise it whenever training gives other networks.
+# Raise it whenever training gives other networks: answers that are kept then count no more.
 RECIPE = 6
 # What the numbers of a network may depend on.
 VERSIONS = {name: metadata.version(name) for name in ("keras", "librosa", "numpy", "scipy")}
 # What saved networks take: other numbers must not be fed to them.
 INPUTS = {"features": FEATURE_NAMES, "recipe": FEATURE_RECIPE, "sample_rate": SAMPLE_RATE}
 FILES = ("dense.keras", "cnn.keras", "known.npz")
+KEPT_OUT = {
+    "artist": "artists kept out of the training",
+    "track": "tracks kept out of the training, though their artists were not, so it flatters",
+}
 
 
 class Models(NamedTuple):
@@ -68,7 +67,8 @@ class Models(NamedTuple):
         One row per network: parameters, epochs and seconds of training, and temperature: what its
         vote about a track is tempered with, so that it is as often right as it says. Where that was
         measured also accuracy, low and high: the share of tracks that networks trained in the same
-        way, on tracks by other artists, named rightly, and the ends of its 95 % interval.
+        way on other tracks named rightly, and the ends of its 95 % interval; and by: what was kept
+        apart, "artist" or, where that could not be, "track".
     known : ndarray, shape (n_training_tracks, 57)
         The features of the training tracks, as the dense network scales them.
     distances : ndarray, shape (n_other_tracks,)
@@ -95,56 +95,11 @@ class Models(NamedTuple):
         scores = " and ".join(
             f"{row['accuracy']:.0%} for the {name}" for name, row in self.card.iterrows()
         )
-        return f"{line} Accuracy on artists that were kept out of the training: {scores}."
+        return f"{line} Accuracy on {KEPT_OUT[self.card['by'].iloc[0]]}: {scores}."
 
     def share_nearer(self, distance: ArrayLike) -> NDArray[np.float64]:
         """Return which share of unmet tracks lies nearer to a training track than some distance."""
         return np.searchsorted(self.distances, distance) / len(self.distances)
-
-
-def train_models(tracks: pd.DataFrame, parts: pd.Series, epochs: int = 6, seed: int = 0) -> Models:
-    """Train the dense network and the CNN on the same tracks, or load them if that was done.
-
-    Parameters
-    ----------
-    tracks : DataFrame
-        Tracks as from `usable`.
-    parts : Series
-        "train", "validation" or "test" for each track, as from `split`. Validation tracks show how
-        far unmet music lies and, where they are enough, how sure votes may be; test tracks are not
-        used.
-    epochs : int
-        How often the CNN goes through the training slices.
-    seed : int
-        Decides the first weights, the dropout and the order of the batches.
-
-    Returns
-    -------
-    Models
-
-    Examples
-    --------
-    >>> tracks = gh.usable(gh.load_tracks())
-    >>> models = gh.train_models(tracks, gh.split(tracks, by="artist"))
-
-    Lesson: 06_compare_and_use.
-    """
-    for part in ("train", "validation"):
-        if not (parts == part).any():
-            raise CourseError(f"no track is in the part {part!r}: split the tracks anew")
-    files = [file_state(path) for path in tracks["path"]]
-    options = (RECIPE, FEATURE_RECIPE, VERSIONS, epochs, seed)
-    folder = kept(f"models/{digest(options, files, list(tracks['genre']), list(parts))}")
-    if folder.exists():
-        with suppress(CourseError):  # what cannot be loaded is trained again
-            return load_models(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-    models = _train_both(tracks, parts, epochs, seed)
-    try:
-        save_models(models, folder)
-    except CourseError as error:
-        warnings.warn(f"{error}; they will be trained again the next time", stacklevel=2)
-    return models
 
 
 def save_models(models: Models, folder: str | Path) -> None:
@@ -160,9 +115,7 @@ def save_models(models: Models, folder: str | Path) -> None:
 
     Examples
     --------
-    >>> gh.save_models(models, "my-models")
-
-    Lesson: 06_compare_and_use.
+    >>> save_models(models, "my-models")
     """
     folder = Path(folder)
     if os.path.lexists(folder):
@@ -205,7 +158,7 @@ def load_models(folder: str | Path = FIVE) -> Models:
     >>> models.genres
     ['blues', 'classical', 'country', 'jazz', 'metal']
 
-    Lesson: 06_compare_and_use.
+    Lesson: 07_cnn_1d, 08_compare_and_use.
     """
     ours, others = str(folder) == FIVE, "these libraries"
     folder = measured_folder(FIVE) / "models" if ours else Path(folder)
@@ -226,16 +179,12 @@ def load_models(folder: str | Path = FIVE) -> Models:
     return models
 
 
-def model_cards(models: Models, scores: Mapping[str, object] | None = None, by: str = "") -> str:
+def model_cards(models: Models) -> str:
     """Return a card for each network: what it is, what it learned from, and what it is not for.
 
     Parameters
     ----------
     models : Models
-    scores : mapping of a network's name to its score, optional
-        As from `accuracy_interval`, on tracks that had no part in the training.
-    by : str, optional
-        How the tracks were divided, as `split` calls it.
 
     Returns
     -------
@@ -244,9 +193,9 @@ def model_cards(models: Models, scores: Mapping[str, object] | None = None, by: 
 
     Examples
     --------
-    >>> IPython.display.Markdown(gh.model_cards(models, by="artist"))
+    >>> IPython.display.Markdown(gh.model_cards(gh.load_models()))
 
-    Lesson: 06_compare_and_use.
+    Lesson: 08_compare_and_use.
     """
     inputs = {
         DENSE: f"{len(FEATURE_NAMES)} features of {models.track_seconds:.0f} s of sound",
@@ -259,8 +208,7 @@ def model_cards(models: Models, scores: Mapping[str, object] | None = None, by: 
             "Output": f"a probability for each of {', '.join(models.genres)}",
             "Size": f"{row['parameters']:.0f} parameters, {row['epochs']:.0f} epochs of training",
             "Data": models.trained_on,
-            "Split": f"by {by}" if by else _SPLIT["accuracy" in row],
-            "Score": _score(row, scores[name] if scores else None),
+            "Score": _score(row),
             "Limits": "It has one answer a time for music that may have several, knows no other "
             "genre, and gives one to silence, speech and noise as well.",
             "Not for": "labelling a catalogue, paying or ranking artists, or any decision about "
@@ -271,16 +219,11 @@ def model_cards(models: Models, scores: Mapping[str, object] | None = None, by: 
     return "\n\n".join(cards)
 
 
-_SPLIT = {True: "all tracks; scores from folds of artists", False: "not told"}
-
-
-def _score(row: pd.Series, score: object | None) -> str:
-    if score is not None:
-        return f"{score} (test tracks; 95 % interval)"
+def _score(row: pd.Series) -> str:
     if "accuracy" not in row:
         return "not measured"
     interval = f"[{row['low']:.2f}, {row['high']:.2f}]"
-    return f"{row['accuracy']:.2f} {interval} on artists kept out of training"
+    return f"accuracy {row['accuracy']:.2f} {interval} on {KEPT_OUT[row['by']]}"
 
 
 def scaled_features(network: keras.Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -375,47 +318,6 @@ def best_temperature(votes: NDArray, labels: NDArray[np.intp]) -> float:
     if len(labels) < FEWEST_VOTES:
         return 1.0
     return math.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x)
-
-
-def _train_both(tracks: pd.DataFrame, parts: pd.Series, epochs: int, seed: int) -> Models:
-    tracks, genres = tracks.assign(part=parts.to_numpy()), sorted(tracks["genre"].unique())
-    table = extract_features(tracks).set_index("track_id")
-    slices = SliceSet(tracks, seconds=SLICE_SECONDS, sample_rate=SAMPLE_RATE)
-    if missing := ", ".join(set(genres) - set(slices.genres)):
-        raise CourseError(f"{missing}: all tracks are shorter than a slice of 2 s; leave them out")
-    part_of = tracks.set_index("track_id")["part"]
-    of_track, of_slice = (
-        part_of[ids].to_numpy() for ids in (table.index, slices.table["track_id"])
-    )
-    inputs = table[FEATURE_NAMES].to_numpy(np.float32)
-    labels = np.searchsorted(genres, table["label"].to_numpy(dtype=str))
-    train, others = of_track == "train", of_track == "validation"
-
-    asked = np.flatnonzero(of_slice == "validation")
-    training = inputs[train], labels[train], slices, of_slice == "train"
-    dense, cnn, card = train_networks(*training, epochs, seed)
-    answers = cnn.predict(slices.batches(asked, shuffle=False), verbose=0)
-    of_cnn = vote(answers, slices.table["track_id"].iloc[asked])
-    genre = tracks.set_index("track_id")["genre"][of_cnn.index]
-    card["temperature"] = [
-        best_temperature(dense.predict(inputs[others], verbose=0), labels[others]),
-        best_temperature(of_cnn.to_numpy(), np.searchsorted(genres, genre.to_numpy(dtype=str))),
-    ]
-    known = scaled_features(dense, inputs[train])
-    distances = np.sort(nearest_distances(dense, known, inputs[others]))
-    seconds = float(tracks["seconds"].median())
-    return Models(dense, cnn, genres, seconds, card, known, distances, _describe(tracks))
-
-
-def _describe(tracks: pd.DataFrame) -> str:
-    """Say in two sentences which tracks networks learned from."""
-    counts = tracks["part"].value_counts()
-    artists = tracks.loc[tracks["part"] == "train", "artist"]
-    by = f" by {artists.nunique()} artists" if (artists != "").all() else ""
-    return (
-        f"{describe_source(tracks)} Learned from {counts['train']} tracks{by}; "
-        f"{counts['validation']} others show how far unmet music lies."
-    )
 
 
 def _write(models: Models, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The two networks of the course, and how they are trained.
 
-Lessons: 03_dense_network and 05_cnn_1d.
+Lessons: 05_dense_network and 07_cnn_1d.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def dense_network(
     >>> network = gh.dense_network(57, 10)
     >>> network.get_layer("scaler").adapt(training_features)
 
-    Lesson: 03_dense_network.
+    Lesson: 05_dense_network.
     """
     features = keras.Input((n_features,), name="features")
     x = keras.ops.arcsinh(layers.Normalization(name="scaler")(features))
@@ -138,7 +138,7 @@ def abdoli_cnn(
     --------
     >>> network = gh.abdoli_cnn(44100, n_genres=10, amplitude=slices.amplitude(training))
 
-    Lesson: 05_cnn_1d.
+    Lesson: 07_cnn_1d.
     """
     if not amplitude > 0:
         raise ValueError(f"amplitude must be positive, not {amplitude}: silence cannot be scaled")
@@ -228,7 +228,7 @@ def gammatone_filters(sample_rate: int) -> NDArray:
     --------
     >>> bank = gh.networks.gammatone_filters(22050)
 
-    Lesson: 05_cnn_1d.
+    Lesson: 07_cnn_1d.
     """
     from scipy.signal import gammatone
 
@@ -281,7 +281,7 @@ def fit(
     --------
     >>> history = gh.fit(network, (x, labels), (x_validation, labels_validation), epochs=200)
 
-    Lesson: 03_dense_network, 05_cnn_1d.
+    Lesson: 05_dense_network, 07_cnn_1d.
     """
     fast.return_freed_memory()
     callbacks: list = [TqdmCallback(verbose=0, tqdm_class=tqdm, desc="train", leave=False)]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle, pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -22,9 +22,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .evaluation import Score, commonest_confusions
+from .evaluation import Score
 
 # Paul Tol's "muted" palette, which colour-blind readers tell apart, and black:
 # https://personal.sron.nl/~pault/
@@ -102,7 +102,7 @@ def alt_text(ax: Axes | Sequence[Axes] | NDArray, text: str) -> Axes | Sequence[
     >>> ax = plt.subplots()[1]
     >>> _ = gh.alt_text(ax, "Bars of the tracks of each genre: jazz 10, rock 12.")
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data and others.
     """
     figure = np.ravel(np.asarray(ax, dtype=object))[0].figure
     figure._alt_text = " ".join(_printable(text).split())
@@ -136,7 +136,7 @@ def genre_colors(genres: Sequence[str]) -> dict[str, str]:
     >>> gh.plots.genre_colors(["jazz", "rock"])
     {'jazz': '#882255', 'rock': '#999933'}
 
-    Lesson: 02_extract_features.
+    Lesson: 01_explore_the_data and others.
     """
     colors = {g: _GTZAN_COLORS[g] for g in genres if g in _GTZAN_COLORS}
     palette = list(_GTZAN_COLORS.values())
@@ -174,7 +174,7 @@ def waveform(
     --------
     >>> ax = gh.plots.waveform(gh.read_audio(track.path), title=track.genre)
 
-    Lesson: 01_explore_the_data.
+    Lesson: 01_explore_the_data, 02_see_sound, 06_slice_waveforms.
     """
     ax = ax or plt.subplots(figsize=(8, 2.4))[1]
     seconds = start + np.arange(len(samples)) / sample_rate
@@ -184,44 +184,6 @@ def waveform(
     length, peak = len(samples) / sample_rate, np.abs(samples).max(initial=0)
     text = f"{title}: amplitude over {length:.3g} seconds, largest absolute value {peak:.2f}."
     return alt_text(ax, text)
-
-
-def spectrum(
-    samples: NDArray, sample_rate: int = 22050, *, ax: Axes | None = None, **line: object
-) -> Axes:
-    """Draw how much of each frequency a recording holds, on average (Welch's method).
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples,)
-        Mono waveform.
-    sample_rate : int
-        Hz.
-    ax : Axes, optional
-        Axes that hold one spectrum already can take another.
-    **line
-        What Matplotlib's `plot` takes, such as a label for the legend and a color.
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> ax = gh.plots.spectrum(gh.read_audio(track.path), label=track.genre)
-
-    Lesson: 04_slice_waveforms.
-    """
-    from scipy.signal import welch
-
-    ax = ax or plt.subplots()[1]
-    # A tenth of a second at any rate, so that spectra of different rates can be compared.
-    frequencies, power = welch(samples, sample_rate, nperseg=min(sample_rate // 10, len(samples)))
-    ax.plot(frequencies, 10 * np.log10(power + 1e-12), **line)
-    ax.set(title="Spectrum", xlabel="frequency (Hz)", ylabel="power (dB)")
-    if "label" in line:
-        ax.legend()
-    return alt_text(ax, f"Spectrum: power in decibels up to {frequencies[-1]:.0f} Hz.")
 
 
 def spectrogram(
@@ -253,7 +215,7 @@ def spectrogram(
     --------
     >>> ax = gh.plots.spectrogram(gh.read_audio(track.path), mel=True)
 
-    Lesson: 02_extract_features.
+    Lesson: 03_extract_features.
     """
     import librosa.display
 
@@ -269,43 +231,6 @@ def spectrogram(
     named = "mel-scaled" if mel else "logarithmic"
     text = f"{title}: brightness shows level in decibels over time and {named} frequency."
     return alt_text(ax, text)
-
-
-def tracks_by_artist(
-    tracks: pd.DataFrame, *, title: str = "Tracks per genre, one piece an artist"
-) -> Axes:
-    """Draw one bar a genre, each artist one piece of it, those with most tracks first.
-
-    Parameters
-    ----------
-    tracks : DataFrame with columns genre, artist
-        An artist of "" is unknown, and drawn pale.
-    title : str
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> ax = gh.plots.tracks_by_artist(gh.load_tracks())
-
-    Lesson: 01_explore_the_data.
-    """
-    genres = sorted(tracks["genre"].unique())
-    ax = plt.subplots(figsize=(8, 0.35 * len(genres) + 1.2))[1]
-    colors, parts = genre_colors(genres), []
-    for row, genre in enumerate(genres):
-        counts = tracks.loc[tracks["genre"] == genre, "artist"].value_counts()
-        known = counts.drop("", errors="ignore")
-        look = {"edgecolor": "white", "linewidth": 1.5}
-        ax.barh(row, known, left=known.cumsum() - known, color=colors[genre], **look)
-        ax.barh(row, counts.sum() - known.sum(), left=known.sum(), color="#DDDDDD", **look)
-        parts.append(f"{genre} {counts.sum()} tracks of {len(known)} known artists")
-    ax.set(title=title, xlabel="tracks")
-    ax.set_yticks(range(len(genres)), map(_printable, genres))
-    ax.invert_yaxis()
-    return alt_text(ax, f"Bars of tracks per genre, cut into artists: {'; '.join(parts)}.")
 
 
 def scores(results: Mapping[str, Score], *, title: str = "Accuracy") -> Axes:
@@ -327,7 +252,7 @@ def scores(results: Mapping[str, Score], *, title: str = "Accuracy") -> Axes:
     >>> results = {"CNN": gh.accuracy_interval(truth, predicted)}
     >>> ax = gh.plots.scores(results)
 
-    Lesson: 03_dense_network.
+    Lesson: 04_test_honestly and others.
     """
     table, majority = pd.DataFrame(results.values()), list(results.values())[-1].majority
     ax = plt.subplots(figsize=(8, 0.5 * len(table) + 1.4))[1]
@@ -347,54 +272,6 @@ def scores(results: Mapping[str, Score], *, title: str = "Accuracy") -> Axes:
     return alt_text(ax, text)
 
 
-def confusion(
-    truth: Sequence[str],
-    predicted: Sequence[str],
-    genres: Sequence[str],
-    *,
-    title: str = "Confusion matrix",
-) -> Axes:
-    """Draw how often each genre was taken for each other: true genres in rows, counts in cells.
-
-    Parameters
-    ----------
-    truth, predicted : sequence of str, one entry a track
-    genres : sequence of str
-        Order of rows and columns.
-    title : str
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> ax = gh.plots.confusion(["jazz", "rock"], ["rock", "rock"], ["jazz", "rock"])
-
-    Lesson: 03_dense_network.
-    """
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    if unknown := sorted({*truth, *predicted} - set(genres)):
-        raise ValueError(f"{', '.join(unknown)}: not among the genres {', '.join(genres)}")
-    ax = plt.subplots(figsize=(6.2, 5.2))[1]
-    look = {"display_labels": list(map(_printable, genres)), "cmap": "Blues", "colorbar": False}
-    display = ConfusionMatrixDisplay.from_predictions(
-        truth, predicted, labels=genres, ax=ax, **look
-    )
-    for count in display.text_.flat:
-        count.set_visible(count.get_text() != "0")
-    ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
-    plt.setp(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
-    mistakes = [
-        f"{pair.genre} taken for {pair.taken_for} {pair.times} times"
-        for pair in commonest_confusions(truth, predicted).head(3).itertuples()
-    ]
-    listed = f"Commonest mistakes: {'; '.join(mistakes)}." if mistakes else "No mistakes."
-    right = np.trace(display.confusion_matrix)
-    return alt_text(ax, f"{title}: {right} of {len(truth)} on the diagonal. {listed}")
-
-
 def history(table: pd.DataFrame, *, title: str = "Training") -> NDArray:
     """Draw loss and accuracy over the epochs, training beside validation.
 
@@ -412,7 +289,7 @@ def history(table: pd.DataFrame, *, title: str = "Training") -> NDArray:
     --------
     >>> axes = gh.plots.history(gh.fit(network, training, validation))
 
-    Lesson: 03_dense_network.
+    Lesson: 05_dense_network, 07_cnn_1d.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     for ax, name in zip(axes, ("loss", "accuracy"), strict=True):
@@ -427,54 +304,19 @@ def history(table: pd.DataFrame, *, title: str = "Training") -> NDArray:
     return alt_text(axes, f"{text}{accuracy:.2f}, validation accuracy {validation:.2f}.")
 
 
-def probabilities(
-    table: pd.DataFrame, *, title: str = "Genre over time", top: int = 4, ax: Axes | None = None
-) -> Axes:
-    """Draw genre probabilities over time, the likeliest genres named at their lines' ends.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a slice, indexed by its start in seconds; one column a genre.
-    title : str
-    top : int
-        How many genres to name; the others are grey.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> ax = gh.plots.probabilities(gh.classify_song("song.mp3", models).probabilities["1-D CNN"])
-
-    Lesson: 06_compare_and_use.
-    """
-    ax = ax or plt.subplots(figsize=(8, 2.8))[1]
-    means = table.mean().sort_values(ascending=False)
-    colors, marker = genre_colors(list(table.columns)), "o" if len(table) < 10 else ""
-    for genre in means.index[top:]:
-        ax.plot(table.index, table[genre], marker=marker, color="#CCCCCC", linewidth=1)
-    for genre, style in zip(means.index[:top], cycle(("-", "--", "-.", ":")), strict=False):
-        look = {"linestyle": style, "marker": marker, "color": _darkened(colors[genre])}
-        ax.plot(table.index, table[genre], label=genre, **look)
-    ax.set(title=title, xlabel="start of the slice (s)", ylabel="probability")
-    ax.set_ylim(-0.02, 1.02)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    listed = ", ".join(f"{genre} {mean:.2f}" for genre, mean in means[:top].items())
-    return alt_text(ax, f"{title}: mean probability over the song {listed}.")
-
-
-def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> NDArray:
-    """Draw what several networks make of a song, one under the other, over the same time.
+def windows(
+    tables: Mapping[str, pd.DataFrame], seconds: Mapping[str, float], *, title: str = ""
+) -> NDArray:
+    """Draw which genre networks named in each window of a song, as bars as wide as they listened.
 
     Parameters
     ----------
     tables : mapping of name to DataFrame
-        As `probabilities` takes them.
+        A row a window, indexed by its start in seconds; a column of probabilities per genre, each a
+        lane of the figure. The bar of a window lies in the lane of the likeliest genre.
+    seconds : mapping of name to float
+        How long each network's windows are.
     title : str
-        Such as the song's name.
 
     Returns
     -------
@@ -482,15 +324,32 @@ def song(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> NDArray:
 
     Examples
     --------
-    >>> axes = gh.plots.song(gh.classify_song("song.mp3", models).probabilities)
+    >>> heard = gh.classify_song("song.mp3")
+    >>> axes = gh.plots.windows(heard.probabilities, heard.widths, title="My song")
+
+    Lesson: 08_compare_and_use.
     """
-    size, texts = (8, 2.4 * len(tables)), []
-    figure, axes = plt.subplots(len(tables), figsize=size, sharex=True, layout="constrained")
+    size, texts = (8, 2.4 * len(tables) + 0.4), []
+    axes = plt.subplots(len(tables), figsize=size, sharex=True, layout="constrained")[1]
     for ax, (name, table) in zip(np.ravel(axes), tables.items(), strict=True):
-        probabilities(table, title=f"{name}: {table.mean().idxmax()}", ax=ax).label_outer()
-        texts.append(alt_text_of(figure))
-    figure.suptitle(title, x=0.02, ha="left")
-    return alt_text(np.ravel(axes), f"{title}: {' '.join(texts)}")
+        genres, wide, said = list(table.columns), seconds[name], table.idxmax(axis=1)
+        # Windows overlap: each lies a little higher or lower than the one before.
+        lanes = said.map(genres.index) + np.where(np.arange(len(table)) % 2, 0.2, -0.2)
+        colors = said.map(genre_colors(genres)).map(_darkened).tolist()
+        look = {"edgecolor": "w", "linewidth": float(len(table) < 40)}
+        ax.barh(lanes, wide, 0.4, table.index, color=colors, **look)
+        if len(table) < 10:
+            for start, lane in lanes.items():
+                sure = f" {table.loc[start].max():.0%}"
+                ax.text(start, lane, sure, color="w", va="center_baseline", size=9)
+        ax.set(title=f"{name}, {wide:.0f} s at a time", ylim=(len(genres) - 0.4, -0.6))
+        ax.set_yticks(range(len(genres)), map(_printable, genres))
+        for genre, starts in table.index.to_series().groupby(said):
+            times = f"{len(starts)} of {len(table)} times, first at {starts.iloc[0]:g} s"
+            texts.append(f"{name} says {genre} {times}")
+    np.ravel(axes)[-1].set_xlabel("time (s)")
+    np.ravel(axes)[0].figure.suptitle(title, x=0.02, ha="left", weight="bold")
+    return alt_text(np.ravel(axes), f"{title}: {'; '.join(texts)}.")
 
 
 def png(figure: Figure) -> bytes:
@@ -521,3 +380,405 @@ def _darkened(color: str) -> NDArray:
     """Darken a pale colour until it reads as a line on white."""
     rgb = np.array(to_rgb(color))
     return rgb * min(1.0, 0.6 / max(rgb @ (0.299, 0.587, 0.114), 1e-6))
+
+
+def plane(
+    points: NDArray,
+    genres: Sequence[str],
+    borders: Mapping[str, Callable[[NDArray], ArrayLike]],
+    *,
+    labels: Sequence[str],
+    title: str = "Two features",
+) -> Axes:
+    """Draw tracks by two of their features, and where classifiers give a probability of one half.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_tracks, 2)
+    genres : sequence of str, one entry a track
+    borders : mapping of name to function
+        Each takes points, (n, 2), and returns n probabilities. Drawn from pale to black.
+    labels : sequence of two str
+        Names of the features.
+    title : str
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ax = gh.plots.plane(x, genres, {"border": network.predict}, labels=["loudness", "notes"])
+
+    Lesson: 05_dense_network.
+    """
+    ax = plt.subplots(figsize=(8, 4.4))[1]
+    for marker, (genre, color) in zip(
+        "osDv^", genre_colors(sorted({*genres})).items(), strict=False
+    ):
+        chosen = points[np.asarray(genres) == genre].T
+        look = {"color": color, "markeredgecolor": INK, "markeredgewidth": 0.5, "alpha": 0.8}
+        ax.plot(*chosen, marker, markersize=6, label=genre, **look)
+    sides = [
+        np.linspace(low - 0.3, high + 0.3, 200)
+        for low, high in zip(*np.sort(points, 0)[[0, -1]], strict=True)
+    ]
+    grid = np.meshgrid(*sides)
+    looks = list(
+        zip(np.linspace(0, 0.6, len(borders)), cycle(("-", "--", "-.", ":")), strict=False)
+    )
+    for (name, answer), (shade, style) in zip(borders.items(), looks[::-1], strict=True):
+        height = np.reshape(answer(np.stack(grid, axis=-1).reshape(-1, 2)), grid[0].shape)
+        look = {"colors": str(shade), "linestyles": style, "linewidths": 2}
+        ax.contour(*grid, height, levels=[0.5], **look)
+        ax.plot([], [], color=str(shade), linestyle=style, linewidth=2, label=name)
+    ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    text = f"{title}. {len(points)} tracks by {labels[0]} and {labels[1]}; borders: "
+    return alt_text(ax, f"{text}{', '.join(borders)}.")
+
+
+def network(sizes: Mapping[str, int], *, title: str = "A network") -> Axes:
+    """Draw a network of dense layers: each is a column of dots, with an arrow to the next.
+
+    Parameters
+    ----------
+    sizes : mapping of a layer's name to its numbers
+        From the inputs to the outputs; of many, only some are drawn.
+    title : str
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ax = gh.plots.network({"features": 57, "hidden": 16, "genres": 5})
+
+    Lesson: 05_dense_network.
+    """
+    ax, shown, columns = plt.subplots(figsize=(8, 3.8))[1], 8, []
+    for place, (name, size) in enumerate(sizes.items()):
+        heights = np.arange(min(size, shown)) - (min(size, shown) - 1) / 2
+        if size > shown:  # a gap stands for those left out
+            heights = np.where(heights > 0, heights + 0.5, heights - 0.5)
+            ax.text(place, 0, "⋮", ha="center", va="center", fontsize=15)
+        columns.append(heights)
+        ax.plot([place] * len(heights), heights, "o", color=INK, markersize=9, zorder=3)
+        ax.text(place, shown / 2 + 0.7, f"{name}\n{size}", ha="center")
+    for place, (before, after) in enumerate(pairwise(columns)):
+        ends = np.array([(one, other) for one in before for other in after]).T
+        ax.plot([place, place + 1], ends, color="0.75", linewidth=0.5)
+        one, other = list(sizes.values())[place : place + 2]
+        arrow = {"arrowstyle": "->", "color": ACCENT, "linewidth": 2}
+        ax.annotate("", (place + 0.85, -5), (place + 0.15, -5), arrowprops=arrow)
+        ax.text(
+            place + 0.5, -5.3, f"{one * other:,}\nweights".replace(",", " "), ha="center", va="top"
+        )
+    ax.set(title=title, ylim=(-7, shown / 2 + 2))
+    ax.axis("off")
+    listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    return alt_text(ax, f"{title}. Columns of dots, each joined to all of the next: {listed}.")
+
+
+def slices(
+    samples: NDArray,
+    sample_rate: int = 22050,
+    seconds: float = 2.0,
+    hop_seconds: float = 1.0,
+    *,
+    near: float,
+) -> NDArray:
+    """Draw a waveform and its slices, whole and near an onset that lies shortly before a border.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        Mono waveform.
+    sample_rate : int
+        Hz.
+    seconds, hop_seconds : float
+        As for `cut`.
+    near : float
+        The time of the onset, in seconds.
+
+    Returns
+    -------
+    ndarray of two Axes
+
+    Examples
+    --------
+    >>> axes = gh.plots.slices(gh.read_audio(track.path), near=3.92)
+
+    Lesson: 06_slice_waveforms.
+    """
+    axes = plt.subplots(2, 1, figsize=(8, 5.2), layout="constrained")[1]
+    starts = np.arange(0, len(samples) / sample_rate - seconds + 1e-9, hop_seconds)
+    row = np.arange(len(starts)) % max(1, round(seconds / hop_seconds))
+    peak, border = np.abs(samples).max(), near + -near % seconds
+    for ax in axes:
+        waveform(samples, sample_rate, title=f"{len(starts)} slices of {seconds:g} s", ax=ax)
+        for added, color in ((False, INK), (True, ACCENT)):
+            x, y = starts[(row > 0) == added], row[(row > 0) == added]
+            label = "added by overlap" if added else "without overlap"
+            ends, look = (x + 0.03, x + seconds - 0.03), {"linewidth": 6, "label": label}
+            ax.hlines(-peak * (1.4 + 0.45 * y), *ends, color, **look)
+    axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes[1].set_title("The border tears a note apart; a slice added by overlap has it whole")
+    axes[1].set_xlim(near - 1.1, near + 1.4)
+    axes[1].axvline(border, color=ACCENT, linestyle="--")
+    text, arrow = (near - 0.4, 0.84 * peak), {"arrowstyle": "->"}
+    axes[1].annotate("onset", (near, 0.9 * peak), text, arrowprops=arrow)
+    whole = f"A waveform, and below it {len(starts)} bars, its slices, in rows: those that lie end "
+    whole += f"to end, and {(row > 0).sum()} added by overlap. In detail, a note begins at "
+    whole += f"{near:.2f} s, shortly before a border at {border:g} s; an added slice has it whole."
+    return alt_text(axes, whole)
+
+
+def layers(table: pd.DataFrame, *, title: str) -> NDArray:
+    """Draw a waveform network: what leaves each layer, and how much sound one number has heard.
+
+    Parameters
+    ----------
+    table : DataFrame with columns layer, channels, length, heard
+        One row a layer, the first one on top; `heard` is in milliseconds.
+    title : str
+
+    Returns
+    -------
+    ndarray of two Axes
+
+    Examples
+    --------
+    >>> axes = gh.plots.layers(layout, title="Shorter and richer, layer by layer")
+
+    Lesson: 07_cnn_1d.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), sharey=True, layout="constrained")
+    share = np.log2(table["channels"]) / np.log2(table["channels"].max())
+    boxes = axes[0].barh(table["layer"], table["length"], 0.08 + 0.82 * share, color="#BBBBBB")
+    shapes = [f" {row.length} × {row.channels}" for row in table.itertuples()]
+    axes[0].bar_label(boxes, shapes, fontsize=10)
+    bars = axes[1].barh(table["layer"], table["heard"], 0.5, color=ACCENT)
+    axes[1].bar_label(bars, fmt=" %.3g ms", fontsize=10)
+    axes[0].set(xscale="log", xlim=(1, 1e7), xlabel="length; thicker: more channels")
+    axes[1].set(xscale="log", xlim=(0.02, 2e4), xlabel="receptive field (ms)")
+    axes[0].set_xticks([1, 100, 10_000], ["1", "100", "10 000"])
+    axes[1].set_xticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
+    axes[0].invert_yaxis()
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    heard = [
+        f"{row.layer}{s}, {row.heard:.3g} ms"
+        for row, s in zip(table.itertuples(), shapes, strict=True)
+    ]
+    return alt_text(axes, f"{title}. Length × channels and receptive field: {'; '.join(heard)}.")
+
+
+def filters(
+    before: NDArray, after: NDArray, sample_rate: int = 22050, *, title: str, shown: int = 4
+) -> NDArray:
+    """Draw filters before and after training, and what all of them let through on average.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (n_filters, size)
+    sample_rate : int
+        Hz.
+    title : str
+    shown : int
+        How many filters to draw as waveforms: those that changed most.
+
+    Returns
+    -------
+    ndarray of two Axes
+
+    Examples
+    --------
+    >>> axes = gh.plots.filters(before, after, title="Training changed the filters a little")
+
+    Lesson: 07_cnn_1d.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
+    looks = {"before": {"color": "#999999", "linewidth": 3}, "after": {"color": INK}}
+    changed = np.abs(after - before).sum(axis=1).argsort()[::-1][:shown]
+    time = 1000 * np.arange(before.shape[1]) / sample_rate
+    frequencies = np.fft.rfftfreq(4096, 1 / sample_rate)
+    for label, kernels in (("before", before), ("after", after)):
+        power = np.mean(np.abs(np.fft.rfft(kernels, 4096, axis=1)) ** 2, axis=0)
+        axes[1].plot(frequencies, 10 * np.log10(power), label=label, **looks[label])
+        for place, kernel in enumerate(kernels[changed]):
+            axes[0].plot(time, place + 3 * kernel, **looks[label])
+    axes[0].set(xlabel="time (ms)", title=f"The {shown} that changed most")
+    axes[0].set_yticks(range(shown), changed + 1)
+    axes[0].set_ylabel("filter")
+    axes[1].set(xscale="log", xlim=(50, sample_rate / 2), title="All filters together")
+    axes[1].set(xlabel="frequency (Hz)", ylabel="mean power let through (dB)")
+    axes[1].set_xticks([100, 1000, 10_000], ["100", "1000", "10 000"])
+    axes[1].legend()
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    text = f"{title}. Left: {shown} jagged waveforms before and after; right: power by frequency."
+    return alt_text(axes, text)
+
+
+def spectrograms(panels: Mapping[str, tuple[NDArray, int]], *, title: str, text: str) -> NDArray:
+    """Draw spectrograms at 22 050 Hz side by side, each with frames of its own length.
+
+    Parameters
+    ----------
+    panels : mapping of name to (ndarray, int)
+        Mono waveform, and samples in a frame.
+    title : str
+        States the finding.
+    text : str
+        The alt text.
+
+    Returns
+    -------
+    ndarray of Axes
+
+    Examples
+    --------
+    >>> panels = {"short": (samples, 256), "long": (samples, 16384)}
+    >>> axes = gh.plots.spectrograms(panels, title="Same sound", text="Two spectrograms.")
+
+    Lesson: 02_see_sound.
+    """
+    import librosa.display
+
+    size = {"figsize": (10.5, 3.6), "layout": "constrained"}
+    figure, axes = plt.subplots(1, len(panels), sharey=True, **size)
+    look = {"sr": 22050, "x_axis": "time", "y_axis": "log", "vmin": -80, "vmax": 0}
+    for ax, (name, (samples, length)) in zip(axes, panels.items(), strict=True):
+        frames = {"n_fft": length, "hop_length": length // 8}
+        level = librosa.amplitude_to_db(np.abs(librosa.stft(samples, **frames)), ref=np.max)
+        image = librosa.display.specshow(level, ax=ax, **frames, **look)
+        ax.set(title=name, xlabel="time (s)", ylabel="", ylim=(64, 22050 / 2))
+    axes[0].set_ylabel("frequency (Hz)")
+    figure.colorbar(image, ax=axes, format="%d dB", pad=0.01)
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    return alt_text(axes, text)
+
+
+def leakage(waves: Mapping[str, NDArray], near: tuple[float, float]) -> NDArray:
+    """Draw the edge of a frame beside its spectrum, for several frames of one tone at 22 050 Hz.
+
+    Parameters
+    ----------
+    waves : mapping of name to ndarray, shape (n_samples,)
+        Frames of one length; each has its own line style, the same on both sides.
+    near : tuple of float
+        From where to where the spectrum is drawn large, in Hz.
+
+    Returns
+    -------
+    ndarray of two Axes
+
+    Examples
+    --------
+    >>> axes = gh.plots.leakage({"cut off": tone, "faded": tone * window}, near=(380, 500))
+
+    Lesson: 02_see_sound.
+    """
+    _, (left, right) = axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+    inset = right.inset_axes([0.42, 0.1, 0.55, 0.36], xlim=near, ylim=(-60, 3))
+    for (label, wave), style in zip(waves.items(), cycle(("-", "--", "-.", ":")), strict=False):
+        level = 20 * np.log10(np.abs(np.fft.rfft(wave)) + 1e-12)
+        hertz = np.fft.rfftfreq(len(wave), 1 / 22050)
+        left.plot(np.arange(-150, 150), np.r_[wave[-150:], wave[:150]], style)
+        right.plot(hertz, level - level.max(), style, label=label)
+        inset.plot(hertz, level - level.max(), style, marker=".")
+    inset.set_title(f"{near[0]:.0f} to {near[1]:.0f} Hz", fontsize=9, fontweight="normal")
+    left.set(title="Cut off, the end does not meet the start", ylabel="amplitude")
+    left.set_xlabel("samples after the frame's edge")
+    right.set(title="Cut off, one tone lights up everything", ylim=(-150, 5))
+    right.set(xlabel="frequency (Hz)", ylabel="level (dB)")
+    right.legend(loc="upper right")
+    return alt_text(
+        axes[1],
+        "Left: the end of the frame, then its beginning. Cut off, the tone jumps at the edge; "
+        "faded, it is zero there. Right: the spectra. Cut off, the level falls to about -70 dB and "
+        "no lower; faded, it is below -100 dB soon after the peak. In the inset the faded peak is "
+        "broader at its top and narrower at its foot.",
+    )
+
+
+def curves(tables: Mapping[str, Mapping[str, NDArray]]) -> NDArray:
+    """Draw curves over time below each other, one per genre, their means in the titles.
+
+    Parameters
+    ----------
+    tables : mapping of name to mapping of genre to ndarray, shape (n_frames,)
+        One value every 512 samples at 22 050 Hz; a name may end with a unit in brackets.
+
+    Returns
+    -------
+    ndarray of Axes
+
+    Examples
+    --------
+    >>> axes = gh.plots.curves({"loudness": {"jazz": librosa.feature.rms(y=samples)[0]}})
+
+    Lesson: 02_see_sound.
+    """
+    size = {"figsize": (8.5, 2 * len(tables)), "layout": "constrained", "squeeze": False}
+    axes = plt.subplots(len(tables), 1, sharex=True, **size)[1][:, 0]
+    titles = []
+    for ax, (name, genres) in zip(axes, tables.items(), strict=True):
+        colors = genre_colors(list(genres))
+        for (genre, curve), style in zip(genres.items(), cycle(("-", "--")), strict=False):
+            seconds = np.arange(len(curve)) * 512 / 22050
+            ax.plot(seconds, curve, style, linewidth=1.2, color=colors[genre], label=genre)
+        means = {genre: curve.mean() for genre, curve in genres.items()}
+        listed = (f"{genre} {mean:.{0 if mean >= 10 else 2}f}" for genre, mean in means.items())
+        titles.append(f"Mean {name}: {', '.join(listed)}")
+        ax.set(title=titles[-1], ylabel=name)
+    axes[0].legend(loc="upper right", ncols=2)
+    axes[-1].set_xlabel("time (s)")
+    return alt_text(axes, f"Curves over time. {'. '.join(titles)}.")
+
+
+def variance_parts(parts: pd.DataFrame, luck: pd.Series, *, title: str) -> NDArray:
+    """Draw into which parts the variance of each feature falls, the mean, and what luck would give.
+
+    Parameters
+    ----------
+    parts : DataFrame with columns genre, artist, track
+        One row per feature; its parts add up to 1.
+    luck : Series with entries genre, artist
+        The parts that groups without meaning would get.
+    title : str
+        States the finding.
+
+    Returns
+    -------
+    ndarray of two Axes
+
+    Examples
+    --------
+    >>> axes = gh.plots.variance_parts(pieces, luck, title="Genre and artist explain as much")
+
+    Lesson: 03_extract_features.
+    """
+    sizes = {"width_ratios": (4, 1)}
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9.5, 3.4), sharey=True, layout="constrained", gridspec_kw=sizes
+    )
+    means = pd.DataFrame({"mean": parts.mean(), "luck": luck}).T.loc[:, parts.columns]
+    means.loc["luck", "track"] = 1 - luck.sum()
+    ordered = parts.sort_values("genre", ascending=False)
+    for ax, table, width in zip(axes, (ordered, means), (1, 0.7), strict=True):
+        below = table.cumsum(axis=1) - table
+        for part, color in zip(table, (INK, ACCENT, "#DDDDDD"), strict=True):
+            look = {"color": color, "width": width, "label": part}
+            ax.bar(np.arange(len(table)), table[part], bottom=below[part], **look)
+    axes[0].set(xlabel=f"{len(parts)} features, one bar each", ylabel="share of the variance")
+    axes[0].set(xticks=[], ylim=(0, 1))
+    axes[0].margins(x=0)
+    axes[1].set_xticks(range(2), means.index)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", reverse=True)
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    listed = "; ".join(
+        f"{row}: " + ", ".join(f"{part} {share:.2f}" for part, share in means.loc[row].items())
+        for row in means.index
+    )
+    return alt_text(axes, f"{title}. Bars of each feature's variance in three parts. {listed}.")

@@ -1,6 +1,6 @@
 """What both networks say of any song: asked piece by piece, shown, and played.
 
-Lesson: 06_compare_and_use.
+Lesson: 08_compare_and_use.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class Prediction:
         How unlike the training tracks the song is: the share of tracks that lie nearer to the
         nearest of those that were trained on when they were not. 0.5 is usual for unmet music of
         these genres, above 0.95 is not.
+    widths : dict of name to float
+        Length of each network's slices or windows in seconds.
     temperatures : dict of name to float
         What each network's vote is tempered with, so that it is as often right as it says.
     about : str
@@ -75,6 +77,7 @@ class Prediction:
     probabilities: dict[str, pd.DataFrame]
     distance: float
     strangeness: float
+    widths: dict[str, float] = field(default_factory=dict)
     temperatures: dict[str, float] = field(default_factory=dict)
     about: str = ""
 
@@ -109,7 +112,7 @@ class Prediction:
 
     def picture(self) -> tuple[bytes, str]:
         """Return the figure as a PNG file, and in words for those who cannot see it."""
-        figure = plots.song(self.probabilities, title=self.name)[0].figure
+        figure = plots.windows(self.probabilities, self.widths, title=self.name)[0].figure
         png, words = plots.png(figure), plots.alt_text_of(figure)
         plots.plt.close(figure)
         return png, words
@@ -155,12 +158,15 @@ def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
     --------
     >>> gh.classify_song("song.mp3").overall
 
-    Lesson: 06_compare_and_use.
+    Lesson: 08_compare_and_use.
     """
     path, seconds = Path(path), audio.read_header(path, exact=True)[0]
     models = models or load_models()
     of_slices = _ask_cnn(path, seconds, models)
-    table = _features_of_windows(path, seconds, models.track_seconds)
+    # A file may hold a little less than its header says, as read_audio allows.
+    longest = max(SLICE_SECONDS, seconds - audio.MISSING_SECONDS_ALLOWED)
+    widths = {DENSE: min(models.track_seconds, longest), CNN: SLICE_SECONDS}
+    table = _features_of_windows(path, seconds, widths[DENSE])
     features = table.to_numpy(np.float32)
     of_windows = pd.DataFrame(models.dense.predict(features, verbose=0), table.index, models.genres)
     distance = float(np.median(nearest_distances(models.dense, models.known, features)))
@@ -168,7 +174,7 @@ def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
     tables = {DENSE: of_windows, CNN: of_slices}
     temperatures = models.card.get("temperature", pd.Series(dtype=float)).to_dict()
     about = models.described()
-    return Prediction(path, seconds, tables, distance, strangeness, temperatures, about)
+    return Prediction(path, seconds, tables, distance, strangeness, widths, temperatures, about)
 
 
 def choose_song(models: Models | None = None) -> ipywidgets.Widget:
@@ -189,7 +195,7 @@ def choose_song(models: Models | None = None) -> ipywidgets.Widget:
     --------
     >>> gh.choose_song()
 
-    Lesson: 06_compare_and_use.
+    Lesson: 08_compare_and_use.
     """
     from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
@@ -242,8 +248,6 @@ def _ask_cnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
 
 def _features_of_windows(path: Path, song_seconds: float, seconds: float) -> pd.DataFrame:
     """Return the features of windows all over a song, indexed by the window's start."""
-    # A file may hold a little less than its header says, as read_audio allows.
-    seconds = min(seconds, max(SLICE_SECONDS, song_seconds - audio.MISSING_SECONDS_ALLOWED))
     hop_seconds = max(seconds / 2, song_seconds / MOST_WINDOWS)
     starts = np.arange(0, song_seconds - seconds + 1e-9, hop_seconds)
     rows = [

@@ -53,7 +53,7 @@ def cut(
     --------
     >>> slices = gh.cut(gh.read_audio("song.mp3"), seconds=2, hop_seconds=1)
 
-    Lesson: 04_slice_waveforms, 06_compare_and_use.
+    Lesson: 06_slice_waveforms.
     """
     length, hop = _whole_samples(sample_rate, seconds, hop_seconds)
     if len(samples) < length:
@@ -112,7 +112,7 @@ class SliceSet:
     >>> slices.samples([0, 1]).shape
     (2, 44100)
 
-    Lesson: 04_slice_waveforms, 05_cnn_1d, 06_compare_and_use.
+    Lesson: 06_slice_waveforms, 07_cnn_1d.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ def split(
         What must not stand on two sides. "artist" keeps all tracks of an artist together, and
         those of unknown artists apart; "track" keeps all rows of a track together. In both, a
         recording stays on one side, whoever its artist is. "slice" keeps nothing together: it is
-        here to show what leaks. (GTZAN's published division is `fault_filtered`.)
+        here to show what leaks.
     seed : int
         The same seed gives the same division.
     validation, test : float
@@ -62,7 +62,7 @@ def split(
     >>> parts = gh.split(tracks, by="artist", seed=0)
     >>> training = tracks[parts == "train"]
 
-    Lesson: 03_dense_network, 05_cnn_1d, 06_compare_and_use.
+    Lesson: 04_test_honestly and others.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise ValueError(
@@ -100,7 +100,7 @@ def folds(
     >>> for train, test in gh.folds(tracks, by="artist"):
     ...     print(len(train), len(test))
 
-    Lesson: 02_extract_features, 03_dense_network, 04_slice_waveforms.
+    Lesson: 04_test_honestly, 05_dense_network, 06_slice_waveforms.
     """
     fold = _deal(table, by, np.full(n_folds, 1 / n_folds), seed)
     return (
@@ -129,7 +129,7 @@ def shared_artists(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
     --------
     >>> gh.shared_artists(tracks, gh.split(tracks, by="track"))
 
-    Lesson: 03_dense_network.
+    Lesson: 04_test_honestly.
     """
     if not parts.index.equals(table.index):
         raise ValueError(
@@ -164,7 +164,7 @@ def strictest_split(table: pd.DataFrame) -> str:
     --------
     >>> gh.split(tracks, by=gh.strictest_split(tracks))
 
-    Lesson: 03_dense_network, 04_slice_waveforms, 05_cnn_1d, 06_compare_and_use.
+    Lesson: 06_slice_waveforms, 07_cnn_1d.
     """
     group = pd.Series(_groups(table, "artist"), table.index)
     tracks = table.assign(group=group).drop_duplicates("track_id", ignore_index=True)
@@ -248,10 +248,7 @@ def _deal_once(
 def _groups(table: pd.DataFrame, by: str) -> NDArray[np.intp]:
     """Return a number for each row, the same for those that must stand on one side."""
     if by not in _TOGETHER:
-        raise ValueError(
-            f'by="{by}" is not a way to divide rows: use "artist", "track" or "slice"; '
-            "GTZAN's published division comes from fault_filtered(tracks)"
-        )
+        raise ValueError(f'by="{by}" is not a way to divide rows: use "artist", "track" or "slice"')
     needed = ["genre", *_TOGETHER[by]]
     if lacking := [name for name in needed if name not in table or table[name].isna().any()]:
         raise ValueError(

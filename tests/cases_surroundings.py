@@ -41,7 +41,7 @@ def networks() -> Path:
     pair = gh.dense_network(57, 2), gh.abdoli_cnn(44100, 2)
     known, distances = np.zeros((2, 57), np.float32), np.ones(2, np.float32)
     folder = Path(tempfile.mkdtemp(), "models")
-    gh.save_models(room.Models(*pair, ["a", "b"], 2.5, card, known, distances, "noise"), folder)
+    room.save_models(room.Models(*pair, ["a", "b"], 2.5, card, known, distances, "noise"), folder)
     return folder
 
 
@@ -55,7 +55,7 @@ def classified(options: str = "") -> Callable[[Path], str]:
     """Run the command, and return what it prints; its error, if it has one, as ours."""
 
     def use(folder: Path) -> str:
-        given = options if "--data" in options else f"--models MODELS {options}"
+        given = f"--models MODELS {options}"
         given = given.replace("HERE", str(folder)).replace("MODELS", str(networks()))
         with mock.patch.dict(os.environ):
             command = ["classify", str(folder / "song.wav"), *given.split()]
@@ -86,12 +86,6 @@ def silence(folder: Path) -> Path:
 def words(folder: Path) -> Path:
     (folder / "song.wav").write_bytes(b"words, not sound")
     return folder
-
-
-def short_tracks(folder: Path) -> None:
-    for genre in ("jazz", "rock"):
-        (folder / "tracks" / genre).mkdir(parents=True)
-        soundfile.write(folder / "tracks" / genre / "short.wav", [0.1, -0.1] * 400, 22050)
 
 
 def numbers_alone(folder: Path) -> bool:
@@ -152,7 +146,6 @@ WITH = {
     "x": lambda folder: (folder / "x").mkdir(),
     "l.png": lambda folder: (folder / "l.png").symlink_to(folder / "song.wav"),
     "h.png": lambda folder: (folder / "h.png").hardlink_to(folder / "song.wav"),
-    "tracks": short_tracks,
 }
 NOWHERE = "--png /dev/null --json /dev/null"
 OUTPUTS = [
@@ -163,12 +156,10 @@ OUTPUTS = [
         ("link to the song as figure", "--png HERE/l.png", "l.png", "l.png"),
         ("hard link to the song as figure", "--png HERE/h.png", "h.png", "h.png"),
         ("one file for figure and numbers", "--png HERE/x --json HERE/./x", "/x"),
-        ("folder without a usable track", "--data HERE/tracks", "/tracks", "tracks"),
-        ("models and data", "--models MODELS --data demo", ("--models", "--data")),
     ]
 ] + [
     ("silent song", silence, classified("--json HERE/x"), "refused", "silent"),
-    ("words for a song", words, classified("--data demo"), "refused", "song.wav"),
+    ("words for a song", words, classified(""), "refused", "song.wav"),
     ("numbers to standard output", with_song(), numbers_alone, "fine"),
     ("figure and numbers to nowhere", with_song(), classified(NOWHERE), "said", room.CNN),
     ("figure over notes", file_named("notes.txt", b"mine"), written(PNG), "refused", "notes.txt"),
@@ -331,7 +322,7 @@ MODELS = [
     (
         "models to be saved below a file",
         nothing,
-        lambda folder: gh.save_models(gh.load_models(networks()), folder / "file" / "models"),
+        lambda folder: room.save_models(gh.load_models(networks()), folder / "file" / "models"),
         "refused",
         "file/models",
     ),
@@ -358,8 +349,9 @@ def drawn(draw: Callable[[str], object]) -> Callable[[object], bool]:
     return use
 
 
-def votes(name: str) -> pd.DataFrame:
-    return pd.DataFrame({name: [0.6, 0.7], "rock": [0.4, 0.3]}, [0.0, 1.0])
+def windows(genre: str, title: str = "") -> object:
+    table = pd.DataFrame({genre: [0.6, 0.7], "rock": [0.4, 0.3]}, [0.0, 1.0])
+    return plots.windows({"CNN": table}, {"CNN": 2}, title=title)
 
 
 def no_hint(*answers: object) -> Callable[[object], bool]:
@@ -370,17 +362,11 @@ def no_hint(*answers: object) -> Callable[[object], bool]:
     return lambda _: classroom.check_answer(checks) == 1
 
 
-def artists(name: str) -> pd.DataFrame:
-    return pd.DataFrame({"genre": [name], "artist": ["x"]})
-
-
 FIGURES = [
     (kind, nothing, drawn(draw), "fine")
     for kind, draw in [
-        ("song's name in a figure", lambda n: plots.song({"CNN": votes("jazz")}, title=n)),
-        ("genre in a legend", lambda n: plots.probabilities(votes(n))),
-        ("genre beside bars", lambda n: plots.tracks_by_artist(artists(n))),
-        ("genre beside a matrix", lambda n: plots.confusion([n, "a"], [n, n], [n, "a"])),
+        ("song's name in a figure", lambda n: windows("jazz", title=n)),
+        ("genre beside windows", windows),
         ("name of a score", lambda n: plots.scores({n: Score(0.5, 0.4, 0.6, 0.1)})),
     ]
 ] + [("answer that looks like a hint", nothing, no_hint((0, "jazz"), [False, "x"]), "fine")]

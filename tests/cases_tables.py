@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import soundfile as sf
 
+from benchmarks.published import fault_filtered
 from gtzan_helpers.datasets import describe_source, load_tracks
 from gtzan_helpers.faults import usable
 from gtzan_helpers.features import (
@@ -23,7 +24,6 @@ from gtzan_helpers.features import (
     read_features,
     write_features,
 )
-from gtzan_helpers.lists import fault_filtered
 from gtzan_helpers.splits import folds, shared_artists, split, strictest_split
 
 RATE = 4000
@@ -429,7 +429,7 @@ TABLES = [
     ),
     refused(
         with_parts(lambda table, _: split(table, "fault-filtered")),
-        *("published lists by a wrong name", nothing, "fault_filtered"),
+        *("published lists by a wrong name", nothing, "fault-filtered"),
     ),
     refused(
         lambda folder: fault_filtered(load_tracks("demo"), lists=folder),

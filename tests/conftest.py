@@ -24,8 +24,7 @@ class QuietLessons:
 def pytest_configure(config):
     """Keep the tests, and the lessons' kernels, away from the cache and data of the user."""
     config.pluginmanager.register(QuietLessons())
-    for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
-        os.environ.pop(name, None)
+    os.environ.pop("GTZAN_DATA", None)
     if not hasattr(config, "workerinput"):  # parallel workers share what the first process made
         cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
         os.environ["GTZAN_CACHE"] = cache.name

@@ -10,7 +10,8 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from benchmarks import answers, cnn, tables, trained, unlike
+from benchmarks import answers, cnn, recipe, tables, trained, unlike
+from benchmarks.published import fault_filtered
 from gtzan_helpers import measured
 from gtzan_helpers.measured import measured_folder
 
@@ -90,6 +91,7 @@ def test_networks_of_ones_own_know_their_scores_and_are_not_overwritten(folder, 
     models = gh.load_models(out)
     assert models.genres == ["blues", "jazz"] and "20 usable tracks" in models.trained_on
     assert models.card.loc["dense network", "accuracy"] > 0.9  # 150 and 3000 Hz are far apart
+    assert set(models.card["by"]) == {"artist"} and "flatters" not in models.described()
     assert len(models.known) == len(models.distances) == 20
     result = CliRunner().invoke(trained.main, [str(folder), "--out", str(out)])
     assert result.exit_code == 1 and str(out) in result.output
@@ -121,14 +123,33 @@ def test_answers_of_some_systems_only_do_not_replace_those_of_the_package(folder
     assert result.exit_code == 2 and "--out" in result.output
 
 
-@pytest.mark.parametrize("command", [answers.main, trained.main])
-def test_tracks_of_unknown_artists_are_not_said_to_be_kept_apart_by_artist(
-    folder, tmp_path, command
-):
+def test_a_recipe_with_everything_changed_is_tried_once_and_compared(folder, monkeypatch):
+    exam = answers.Exam.of(gh.load_tracks(folder), 1)
+    everything = recipe.Recipe(1, 16, 1e-3, True, 0.3, 0.1, 1e-2, 0.1, 0.9, True)
+    small = {"own": recipe.Recipe(epochs=1), "all": everything}
+    monkeypatch.setattr(recipe, "RECIPES", small)
+    (tried,) = [fold for fold in exam.folds("artist", 1) if fold.number == 0]
+    table = recipe.summary(exam, [tried], list(small))
+    assert table["recipe"].tolist() == list(small) and table["accuracy"].between(0, 1).all()
+    monkeypatch.delattr(recipe, "fit")
+    assert recipe.summary(exam, [tried], list(small)).equals(table)  # all was kept
+
+
+def test_where_artists_are_unknown_scores_are_by_track_and_said_to_flatter(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "tracks")
     (copy / "tracks.csv").write_text("track_id,artist\njazz.00000,somebody\n")
-    result = CliRunner().invoke(command, [str(copy), "--out", str(tmp_path / "out")])
-    assert result.exit_code == 1 and "artists" in result.output and "--index" in result.output
+    quick = ("majority", answers.REFERENCE)
+    without = (
+        part for name in answers.SYSTEMS if name not in quick for part in ("--without", name)
+    )
+    assert "--index" in run(answers.main, copy, "--out", tmp_path / "out", "--seeds", 2, *without)
+    said = gh.load_answers(tmp_path / "out")
+    assert said.groupby("system")[["split", "seed"]].value_counts().eq(20).all()
+    assert set(said["split"]) == {"track"} and set(said["seed"]) == {0, 1}
+    run(trained.main, copy, "--out", tmp_path / "models", "--epochs", 1, "--seeds", 1)
+    models = gh.load_models(tmp_path / "models")
+    assert set(models.card["by"]) == {"track"}
+    assert "flatters" in models.described() and "artists kept out" not in gh.model_cards(models)
 
 
 def test_the_answers_in_the_package_are_summed_up_without_audio_as_the_readme_shows_them():
@@ -166,7 +187,7 @@ def test_the_published_division_is_asked_about_on_the_whole_of_gtzan(real_data, 
     monkeypatch.setattr(
         answers,
         "fault_filtered",
-        lambda tracks, lists, repaired: gh.fault_filtered(tracks, real_data / "sturm", repaired),
+        lambda tracks, lists, repaired: fault_filtered(tracks, real_data / "sturm", repaired),
     )
     exam = answers.Exam(tracks)
     assert exam.splits[-1] == answers.FAULT_FILTERED

@@ -1,4 +1,4 @@
-"""Lesson 6 in a real JupyterLab, in a real browser: run to its end, looked at, listened to.
+"""Lesson 8 in a real JupyterLab, in a real browser: run to its end, looked at, listened to.
 
 And the pages of the site, as wide as a phone. It needs Chromium or Chrome; `make browser-test`
 runs it.
@@ -15,7 +15,7 @@ import soundfile
 from test_tools import jupyter_lab
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSON = "06_compare_and_use.ipynb"
+LESSON = "08_compare_and_use.ipynb"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = ["gpu", "quic", "background-networking", "component-update", "sync"]
 MINUTE = 60_000  # in the milliseconds that Playwright counts in
@@ -143,12 +143,12 @@ def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
 def test_the_search_finds_where_a_word_is_taught(browser, site):
     page = browser.new_page()
     page.goto(f"{(site / 'search.html').as_uri()}?q=aliasing")
-    page.locator("#search-results a[href*='04_slice_waveforms']").first.wait_for(timeout=MINUTE)
+    page.locator("#search-results a[href*='06_slice_waveforms']").first.wait_for(timeout=MINUTE)
 
 
 def test_solutions_are_folded_until_they_are_asked_for(browser, site):
     page = browser.new_page()
-    page.goto((site / "notebooks" / "exercises" / "04_slice_waveforms.html").as_uri())
+    page.goto((site / "notebooks" / "exercises" / "06_slice_waveforms.html").as_uri())
     folded = page.locator("details")
     assert folded.count() >= 4
     assert not folded.first.locator("pre").is_visible()

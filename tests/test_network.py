@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import gtzan_helpers as gh
+from benchmarks.published import read_list
 from gtzan_helpers.downloads import STURM_FILES, fetch_sturm
-from gtzan_helpers.lists import read_index, read_list
+from gtzan_helpers.lists import read_index
 
 pytestmark = pytest.mark.network
 

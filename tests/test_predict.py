@@ -59,6 +59,7 @@ def test_each_network_answers_from_beginning_to_end(
     assert tables[DENSE].index.tolist() == windows
     assert all(table.columns.tolist() == ["calm", "loud"] for table in tables.values())
     assert prediction.seconds == seconds
+    assert prediction.widths == {DENSE: pytest.approx(min(10, seconds), abs=0.2), CNN: 2}
     np.testing.assert_allclose(prediction.overall.sum(axis="columns"), 1, atol=1e-5)
 
 
@@ -121,7 +122,7 @@ def test_an_unsure_answer_is_called_unsure():
 
 def test_the_vote_is_tempered_and_the_answers_of_windows_are_not():
     tables = {name: pd.DataFrame([[0.9, 0.1]], [0.0], ["calm", "loud"]) for name in (DENSE, CNN)}
-    song = predict.Prediction(Path("song.wav"), 2.0, tables, 1.0, 0.4, {DENSE: 2.0, CNN: 1.0})
+    song = predict.Prediction(Path("song.wav"), 2.0, tables, 1.0, 0.4, {}, {DENSE: 2.0, CNN: 1.0})
     assert song.overall.loc[DENSE, "calm"] == pytest.approx(0.75)  # 3 to 1, where it was 9 to 1
     assert song.overall.loc[CNN, "calm"] == pytest.approx(0.9)
     assert song.probabilities[DENSE].loc[0, "calm"] == 0.9

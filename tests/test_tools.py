@@ -1,5 +1,7 @@
 """What surrounds the lessons: the runner, the site, environments, workflows, the offline kit."""
 
+import functools
+import http.server
 import importlib.util
 import json
 import os
@@ -7,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 import urllib.request
@@ -81,7 +84,7 @@ def test_a_lesson_is_measured_and_its_headline_picked(tmp_path):
     assert 1 < run.seconds < 60
     assert cells == [(1, 2), (2, 2)]
     assert path.read_bytes() == before
-    assert re.search(r"01_tiny +\d+ +20 +\d+ MB  accuracy 0\.62", table([run]))
+    assert re.search(r"01_tiny +\d+ +60 +\d+ MB  accuracy 0\.62", table([run]))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_the_site_shows_the_executed_lessons_and_loads_nothing_from_elsewhere(si
         assert cells[0].source.partition("\n")[0].removeprefix("# ") in pages["index"]
         assert page.count('alt="') >= str(cells).count("'alt'") > 0
         assert "For maintainers" in str(cells) and "For maintainers" not in page
-    assert "<math" in pages["03_dense_network"]
+    assert "<math" in pages["06_slice_waveforms"]
     elsewhere = re.compile(r'<(?:script|link|img|audio)[^>]+(?:src|href)="(?:https?:)?//')
     assert not any(elsewhere.search(page) for page in pages.values())
 
@@ -312,6 +315,22 @@ def test_workflows_may_only_read_end_in_time_and_cover_what_is_supported():
     assert [name.partition("-")[0] for name in matrix["os"]] == ["ubuntu", "macos", "windows"]
     form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "lesson.yml").read_text(encoding="utf-8")
     assert len(re.findall(r"- \d · ", form)) == len(lesson_paths(ROOT / "notebooks"))
+
+
+def test_an_address_that_does_not_answer_is_named_with_the_page_that_leads_to_it(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "here.txt").write_text("")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=source)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        repository = PROJECT["urls"]["Repository"]
+        links = f"[a]({place}/here.txt)\n\n[b]({place}/gone)\n\n[c]({repository}/nowhere)"
+        (source / "index.md").write_text(f"# Page\n\n{links}\n")
+        (line,) = course.broken_links(source)
+        server.shutdown()
+    assert "index.md:5" in line and f"{place}/gone" in line
 
 
 # The offline kit

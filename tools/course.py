@@ -2,6 +2,7 @@
 
 python tools/course.py run      # `make course`
 python tools/course.py store    # `make notebooks`
+python tools/course.py links    # `make links`
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NOTEBOOKS = ROOT / "notebooks"
 SOLUTIONS = NOTEBOOKS / "solutions"
 EXERCISES = NOTEBOOKS / "exercises"
 DOCS = ROOT / "docs"
+PAGES = ("README.md", "CONTRIBUTING.md")  # they are not on the site
 BUILD = ROOT / "build"
 LARGEST_NOTEBOOK = 2_000_000  # bytes
 METADATA = {
@@ -74,10 +76,38 @@ def store(notebooks: tuple[Path, ...]) -> None:
 
     All of them, or those named. The students' notebooks follow from the solutions.
     """
-    for name in ("GTZAN_DATA", "GTZAN_FEATURES"):
-        os.environ.pop(name, None)
+    os.environ.pop("GTZAN_DATA", None)
     paths = notebooks or [*lesson_paths(NOTEBOOKS), *lesson_paths(SOLUTIONS)]
     run_all(paths, store_outputs)
+
+
+@main.command()
+def links() -> None:
+    """Ask for every address outside that lessons, exercises and pages name."""
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary, "source")
+        shutil.copytree(DOCS, source)
+        shutil.copytree(NOTEBOOKS, source / "notebooks", ignore=shutil.ignore_patterns("solutions"))
+        for page in PAGES:
+            shutil.copy(ROOT / page, source)
+        if broken := broken_links(source):
+            sys.exit("\n".join(["These links lead nowhere:", *broken]))
+
+
+def broken_links(source: Path) -> list[str]:
+    """Return a line for each address in the pages of a folder that does not answer."""
+    out = source.with_name("links")
+    command = [sys.executable, "-m", "sphinx", "-b", "linkcheck", "-c", str(DOCS), "-Q"]
+    done = subprocess.run([*command, str(source), str(out)], check=False)
+    lines = (out / "output.json").read_text(encoding="utf-8").splitlines()
+    if done.returncode and not lines:
+        sys.exit("Sphinx found no links to ask for.")
+    asked = map(json.loads, lines)
+    return [
+        f"{link['filename']}:{link['lineno']} {link['uri']} ({link['info']})"
+        for link in asked
+        if link["status"] in ("broken", "timeout")
+    ]
 
 
 def describe_data() -> None:
