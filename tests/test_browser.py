@@ -115,7 +115,7 @@ def test_a_song_can_be_chosen_with_the_button(page, tmp_path):
     chooser.value.set_files(song)
     page.get_by_text("my song.wav").first.wait_for()
     assert page.locator(".jp-OutputArea audio").count() == before + 1
-    assert page.locator('.jp-OutputArea img[alt^="my song.wav: dense network: "]').count() == 1
+    assert page.locator('.jp-OutputArea img[alt^="my song.wav: dense network says "]').count() == 1
 
 
 def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
@@ -149,7 +149,7 @@ def test_the_search_finds_where_a_word_is_taught(browser, site):
 def test_solutions_are_folded_until_they_are_asked_for(browser, site):
     page = browser.new_page()
     page.goto((site / "notebooks" / "exercises" / "06_slice_waveforms.html").as_uri())
-    folded = page.locator("details")
+    folded = page.locator("article details")
     assert folded.count() >= 4
     assert not folded.first.locator("pre").is_visible()
     folded.first.locator("summary").click()
