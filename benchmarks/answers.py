@@ -8,10 +8,9 @@ goes on where it stopped.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from gtzan_helpers.cache import digest, keep, kept
+from gtzan_helpers.cache import digest, kept
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import accuracy_interval, genre_report, paired_difference, vote
@@ -45,7 +44,7 @@ from gtzan_helpers.models import (
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import folds, strictest_split
 
-from .common import artist_groups, as_markdown, made_by, scaled, show
+from .common import artist_groups, as_markdown, made_by, once, scaled, show
 from .published import fault_filtered
 from .tables import hashes, of_manifest
 
@@ -90,7 +89,11 @@ class Exam:
         tracks = usable(tracks)
         short = SliceSet(tracks, seconds=SLICE_SECONDS).too_short
         measured = set(extract_features(tracks)["track_id"]) - set(short)
-        return cls(tracks[tracks["track_id"].isin(measured)].reset_index(drop=True), epochs, lists)
+        known = tracks[tracks["track_id"].isin(measured)].reset_index(drop=True)
+        exam = cls(known, epochs, lists)
+        if SPLITS[0] not in exam.splits:
+            click.echo(FLATTERS, err=True)
+        return exam
 
     @cached_property
     def contents(self) -> str:
@@ -142,7 +145,6 @@ class Exam:
         """The ways of keeping apart, the strictest first: by artist, if enough are known, by track,
         and on the whole of GTZAN the published lists, repaired."""
         if strictest_split(self.tracks) == "track":
-            click.echo(FLATTERS, err=True)
             return ("track",)
         of_gtzan = self.tracks["track_id"].str.fullmatch(r"[a-z]+\.000\d\d").sum()
         return (*SPLITS, FAULT_FILTERED) if of_gtzan >= FEWEST_OF_GTZAN else SPLITS
@@ -217,13 +219,7 @@ def answers(exam: Exam, system: str, fold: Fold, seed: int | None = None) -> NDA
     recipes = VERSION, RECIPE, FEATURE_RECIPE, exam.epochs if system == CNN else 0
     asked = system, seed, fold.split, fold.train.tolist(), fold.test.tolist()
     path = kept(f"answers/{digest(recipes, exam.contents, asked)}.npy")
-    if path.is_file():
-        return np.load(path)
-    said = np.asarray(SYSTEMS[system](exam, fold, seed), np.float32)
-    packed = io.BytesIO()
-    np.save(packed, said)
-    keep(path, packed.getvalue())
-    return said
+    return once(path, partial(SYSTEMS[system], exam, fold, seed))
 
 
 def votes(exam: Exam, system: str, fold: Fold) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import time
@@ -9,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
 
 import click
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
@@ -20,6 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+
+from gtzan_helpers.cache import keep
 
 if TYPE_CHECKING:
     import keras
@@ -39,6 +44,16 @@ def seconds_of(step: Callable[[], object]) -> float:
     started = time.perf_counter()
     step()
     return time.perf_counter() - started
+
+
+def once(path: Path, compute: Callable[[], NDArray]) -> NDArray[np.float32]:
+    """Return what is kept in a file of the cache; if nothing is, compute it, and keep it there."""
+    if path.is_file():
+        return np.load(path)
+    computed, packed = np.asarray(compute(), np.float32), io.BytesIO()
+    np.save(packed, computed)
+    keep(path, packed.getvalue())
+    return computed
 
 
 def classifier(name: str = "logistic regression") -> Pipeline:

@@ -7,26 +7,33 @@ run goes on where it stopped.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import click
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.signal import gammatone
 from tqdm import tqdm
 
 from gtzan_helpers import fast
-from gtzan_helpers.cache import digest, keep, kept
+from gtzan_helpers.cache import digest, kept
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import accuracy_interval, paired_difference, vote
-from gtzan_helpers.networks import abdoli_cnn, falling_rate, fit, keras, layers
+from gtzan_helpers.models import CNN_BATCH
+from gtzan_helpers.networks import (
+    abdoli_cnn,
+    falling_rate,
+    fit,
+    gammatone_filters,
+    keras,
+    layers,
+)
 
-from .answers import Exam, Fold, slices_of
-from .common import artist_groups, show
+from .answers import CNN_EPOCHS, Exam, Fold, slices_of
+from .common import artist_groups, once, show
 from .tables import of_manifest
 
 # The answers' folds have seeds from 0 on.
@@ -37,8 +44,8 @@ FIRST_SEED = 10
 class Recipe:
     """How the CNN is trained; the defaults are the course's."""
 
-    epochs: int = 4
-    batch: int = 32
+    epochs: int = CNN_EPOCHS
+    batch: int = CNN_BATCH
     rate: float = 1e-3
     augment: bool = True  # other starts, gain, polarity
     mixed: float = 0.0  # parameter of the beta distribution that two slices are mixed by
@@ -125,10 +132,7 @@ def _start_as_ears(layer: layers.Conv1D, sample_rate: int) -> None:
     """Give a first layer gammatone filters to begin with, as loud as what it has."""
     kernel, bias = layer.get_weights()
     n_taps, _, n_filters = kernel.shape
-    corner = 9.26449 * 24.7
-    centres = np.geomspace(100 + corner, sample_rate / 2 + corner, n_filters + 1)[:-1] - corner
-    filters = [gammatone(f, "fir", order=4, numtaps=n_taps, fs=sample_rate)[0] for f in centres]
-    shaped = np.stack([taps / np.linalg.norm(taps) for taps in filters]).T[::-1, None]
+    shaped = gammatone_filters(sample_rate, n_filters, n_taps).T[::-1, None]
     layer.set_weights([shaped * np.linalg.norm(kernel) / np.sqrt(n_filters), bias])
 
 
@@ -137,8 +141,10 @@ def votes(exam: Exam, fold: Fold, recipe: Recipe) -> NDArray[np.float32]:
     seed = 10 * fold.seed + fold.number
     asked = asdict(recipe), exam.contents, seed, fold.train.tolist(), fold.test.tolist()
     path = kept(f"recipes/{digest(*asked)}.npy")
-    if path.is_file():
-        return np.load(path)
+    return once(path, partial(_ask, exam, fold, recipe, seed))
+
+
+def _ask(exam: Exam, fold: Fold, recipe: Recipe, seed: int) -> NDArray[np.float64]:
     keras.utils.set_random_seed(seed)
     rows = np.isin(exam.track_of_slice, fold.train)
     options = {"seed": seed, "augment": recipe.augment, "one_hot": True}
@@ -147,13 +153,8 @@ def votes(exam: Exam, fold: Fold, recipe: Recipe) -> NDArray[np.float32]:
     history = fit(network, training, epochs=recipe.epochs)
     test = slices_of(exam, fold)
     plain = Batches(exam.slices.batches(test, shuffle=False), replace(recipe, mixed=0.0))
-    said = vote(network.predict(plain, verbose=0), exam.track_of_slice[test]).to_numpy(np.float32)
-    right = (said.argmax(1) == exam.labels[fold.test]).mean()
-    click.echo(f"{fold.seed} {fold.number} {right:.3f} {history['accuracy'].iloc[-1]:.3f}")
-    packed = io.BytesIO()
-    np.save(packed, said)
-    keep(path, packed.getvalue())
-    return said
+    click.echo(f"training accuracy at the end {history['accuracy'].iloc[-1]:.3f}")
+    return vote(network.predict(plain, verbose=0), exam.track_of_slice[test]).to_numpy()
 
 
 def summary(exam: Exam, tried: list[Fold], names: list[str]) -> pd.DataFrame:
@@ -188,13 +189,11 @@ def main(folder: str, names: tuple[str, ...], numbers: tuple[int, ...], seeds: i
         for fold in exam.folds("artist", FIRST_SEED + seeds)
         if fold.seed >= FIRST_SEED and fold.number in (numbers or range(5))
     ]
-    chosen = list(names or RECIPES)
-    for fold in tqdm(tried, "folds"):
-        for name in chosen:
-            click.echo(f"{name}: ", nl=False)
-            votes(exam, fold, RECIPES[name])
-    if "own" in chosen:
-        show(summary(exam, tried, chosen))
+    chosen = list(dict.fromkeys(["own", *(names or RECIPES)]))
+    for fold, name in tqdm([(fold, name) for fold in tried for name in chosen], "folds"):
+        click.echo(f"seed {fold.seed}, fold {fold.number}, {name}")
+        votes(exam, fold, RECIPES[name])
+    show(summary(exam, tried, chosen))
 
 
 if __name__ == "__main__":

@@ -206,17 +206,19 @@ def _compiled(network: keras.Model, learning_rate: LearningRate) -> keras.Model:
     return network
 
 
-def gammatone_filters(sample_rate: int) -> NDArray:
+def gammatone_filters(sample_rate: int, n_filters: int = 64, n_taps: int = 512) -> NDArray:
     """Return a bank of gammatone filters, a model of how the inner ear splits sound.
 
     Parameters
     ----------
     sample_rate : int
         Hz. The centre frequencies lie between 100 Hz and half of it, as densely as the ear's.
+    n_filters, n_taps : int
+        How many filters, and of how many samples each; by default the paper's.
 
     Returns
     -------
-    ndarray, shape (64, 512): filters, samples
+    ndarray, shape (n_filters, n_taps)
         Impulse responses of order 4, each with a sum of squares of 1, from low to high.
 
     Notes
@@ -232,7 +234,6 @@ def gammatone_filters(sample_rate: int) -> NDArray:
     """
     from scipy.signal import gammatone
 
-    n_filters, n_taps, *_ = GAMMATONE_LAYOUT[0]
     # A filter is as wide as `corner + frequency`, up to a factor, so the centres form a geometric
     # series from there. The one at half the sample rate cannot be computed, and is left out.
     corner = 9.26449 * 24.7

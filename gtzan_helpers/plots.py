@@ -1,4 +1,4 @@
-"""Figures that a lesson shows more than once, in one style, each with alternative text.
+"""Figures of the lessons that take more than a few lines, in one style, with alternative text.
 
 Every function makes Matplotlib axes (or takes them), draws, and returns them. What a screen reader
 says of a figure is set with `alt_text`; `use_style` sees to it that it is stored with the figure
@@ -11,7 +11,7 @@ import base64
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, pairwise
+from itertools import cycle, pairwise, product
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -298,7 +298,7 @@ def history(table: pd.DataFrame, *, title: str = "Training") -> NDArray:
         ax.set(xlabel="epoch", ylabel=name)
     axes[1].set_ylim(0, 1.02)
     axes[0].legend()
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    _head(figure, title)
     text = f"{title}: loss and accuracy over {len(table)} epochs; at the end training accuracy "
     accuracy, validation = table[["accuracy", "val_accuracy"]].iloc[-1]
     return alt_text(axes, f"{text}{accuracy:.2f}, validation accuracy {validation:.2f}.")
@@ -364,24 +364,6 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def _with_alt_text(figure: Figure, **_: object) -> tuple[dict, dict]:
-    """Make the MIME bundle of a figure, its alternative text in the metadata."""
-    text, image = alt_text_of(figure), base64.b64encode(png(figure)).decode()
-    bundle = {"image/png": image, "text/plain": f"<Figure: {text}>"}
-    return bundle, {"image/png": {"alt": text}} if text else {}
-
-
-def _printable(name: str) -> str:
-    """Return a name with ? for each byte that is no text, which a file's name may hold."""
-    return str(name).encode("utf-8", "replace").decode("utf-8")
-
-
-def _darkened(color: str) -> NDArray:
-    """Darken a pale colour until it reads as a line on white."""
-    rgb = np.array(to_rgb(color))
-    return rgb * min(1.0, 0.6 / max(rgb @ (0.299, 0.587, 0.114), 1e-6))
-
-
 def plane(
     points: NDArray,
     genres: Sequence[str],
@@ -413,20 +395,13 @@ def plane(
     Lesson: 05_dense_network.
     """
     ax = plt.subplots(figsize=(8, 4.4))[1]
-    for marker, (genre, color) in zip(
-        "osDv^", genre_colors(sorted({*genres})).items(), strict=False
-    ):
+    colors = genre_colors(sorted({*genres}))
+    for marker, (genre, color) in zip("osDv^", colors.items(), strict=False):
         chosen = points[np.asarray(genres) == genre].T
         look = {"color": color, "markeredgecolor": INK, "markeredgewidth": 0.5, "alpha": 0.8}
         ax.plot(*chosen, marker, markersize=6, label=genre, **look)
-    sides = [
-        np.linspace(low - 0.3, high + 0.3, 200)
-        for low, high in zip(*np.sort(points, 0)[[0, -1]], strict=True)
-    ]
-    grid = np.meshgrid(*sides)
-    looks = list(
-        zip(np.linspace(0, 0.6, len(borders)), cycle(("-", "--", "-.", ":")), strict=False)
-    )
+    grid = np.meshgrid(*np.linspace(points.min(0) - 0.3, points.max(0) + 0.3, 200).T)
+    looks = [*zip(np.linspace(0, 0.6, len(borders)), cycle(("-", "--", "-.", ":")), strict=False)]
     for (name, answer), (shade, style) in zip(borders.items(), looks[::-1], strict=True):
         height = np.reshape(answer(np.stack(grid, axis=-1).reshape(-1, 2)), grid[0].shape)
         look = {"colors": str(shade), "linestyles": style, "linewidths": 2}
@@ -466,41 +441,29 @@ def network(sizes: Mapping[str, int], *, title: str = "A network") -> Axes:
         columns.append(heights)
         ax.plot([place] * len(heights), heights, "o", color=INK, markersize=9, zorder=3)
         ax.text(place, shown / 2 + 0.7, f"{name}\n{size}", ha="center")
+    arrow = {"arrowstyle": "->", "color": ACCENT, "linewidth": 2}
     for place, (before, after) in enumerate(pairwise(columns)):
-        ends = np.array([(one, other) for one in before for other in after]).T
+        ends = np.transpose([*product(before, after)])
         ax.plot([place, place + 1], ends, color="0.75", linewidth=0.5)
-        one, other = list(sizes.values())[place : place + 2]
-        arrow = {"arrowstyle": "->", "color": ACCENT, "linewidth": 2}
         ax.annotate("", (place + 0.85, -5), (place + 0.15, -5), arrowprops=arrow)
-        ax.text(
-            place + 0.5, -5.3, f"{one * other:,}\nweights".replace(",", " "), ha="center", va="top"
-        )
+    for place, (one, other) in enumerate(pairwise(sizes.values())):
+        weights = f"{one * other:,}\nweights".replace(",", " ")
+        ax.text(place + 0.5, -5.3, weights, ha="center", va="top")
     ax.set(title=title, ylim=(-7, shown / 2 + 2))
     ax.axis("off")
     listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
     return alt_text(ax, f"{title}. Columns of dots, each joined to all of the next: {listed}.")
 
 
-def slices(
-    samples: NDArray,
-    sample_rate: int = 22050,
-    seconds: float = 2.0,
-    hop_seconds: float = 1.0,
-    *,
-    near: float,
-) -> NDArray:
-    """Draw a waveform and its slices, whole and near an onset that lies shortly before a border.
+def slices(samples: NDArray, *, near: float) -> NDArray:
+    """Draw a waveform and its slices of 2 s, one each second: whole, and near a border.
 
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
-        Mono waveform.
-    sample_rate : int
-        Hz.
-    seconds, hop_seconds : float
-        As for `cut`.
+        Mono waveform at 22 050 Hz.
     near : float
-        The time of the onset, in seconds.
+        The time of an onset shortly before a border, in seconds.
 
     Returns
     -------
@@ -513,15 +476,15 @@ def slices(
     Lesson: 06_slice_waveforms.
     """
     axes = plt.subplots(2, 1, figsize=(8, 5.2), layout="constrained")[1]
-    starts = np.arange(0, len(samples) / sample_rate - seconds + 1e-9, hop_seconds)
-    row = np.arange(len(starts)) % max(1, round(seconds / hop_seconds))
-    peak, border = np.abs(samples).max(), near + -near % seconds
+    starts = np.arange(0, len(samples) / 22050 - 2 + 1e-9)
+    row = np.arange(len(starts)) % 2
+    peak, border = np.abs(samples).max(), near + -near % 2
     for ax in axes:
-        waveform(samples, sample_rate, title=f"{len(starts)} slices of {seconds:g} s", ax=ax)
+        waveform(samples, title=f"{len(starts)} slices of 2 s", ax=ax)
         for added, color in ((False, INK), (True, ACCENT)):
             x, y = starts[(row > 0) == added], row[(row > 0) == added]
             label = "added by overlap" if added else "without overlap"
-            ends, look = (x + 0.03, x + seconds - 0.03), {"linewidth": 6, "label": label}
+            ends, look = (x + 0.03, x + 1.97), {"linewidth": 6, "label": label}
             ax.hlines(-peak * (1.4 + 0.45 * y), *ends, color, **look)
     axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes[1].set_title("The border tears a note apart; a slice added by overlap has it whole")
@@ -566,7 +529,7 @@ def layers(table: pd.DataFrame, *, title: str) -> NDArray:
     axes[0].set_xticks([1, 100, 10_000], ["1", "100", "10 000"])
     axes[1].set_xticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
     axes[0].invert_yaxis()
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    _head(figure, title)
     heard = [
         f"{row.layer}{s}, {row.heard:.3g} ms"
         for row, s in zip(table.itertuples(), shapes, strict=True)
@@ -615,7 +578,7 @@ def filters(
     axes[1].set(xlabel="frequency (Hz)", ylabel="mean power let through (dB)")
     axes[1].set_xticks([100, 1000, 10_000], ["100", "1000", "10 000"])
     axes[1].legend()
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    _head(figure, title)
     text = f"{title}. Left: {shown} jagged waveforms before and after; right: power by frequency."
     return alt_text(axes, text)
 
@@ -655,7 +618,7 @@ def spectrograms(panels: Mapping[str, tuple[NDArray, int]], *, title: str, text:
         ax.set(title=name, xlabel="time (s)", ylabel="", ylim=(64, 22050 / 2))
     axes[0].set_ylabel("frequency (Hz)")
     figure.colorbar(image, ax=axes, format="%d dB", pad=0.01)
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    _head(figure, title)
     return alt_text(axes, text)
 
 
@@ -776,9 +739,32 @@ def variance_parts(parts: pd.DataFrame, luck: pd.Series, *, title: str) -> NDArr
     axes[0].margins(x=0)
     axes[1].set_xticks(range(2), means.index)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", reverse=True)
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)
+    _head(figure, title)
     listed = "; ".join(
         f"{row}: " + ", ".join(f"{part} {share:.2f}" for part, share in means.loc[row].items())
         for row in means.index
     )
     return alt_text(axes, f"{title}. Bars of each feature's variance in three parts. {listed}.")
+
+
+def _with_alt_text(figure: Figure, **_: object) -> tuple[dict, dict]:
+    """Make the MIME bundle of a figure, its alternative text in the metadata."""
+    text, image = alt_text_of(figure), base64.b64encode(png(figure)).decode()
+    bundle = {"image/png": image, "text/plain": f"<Figure: {text}>"}
+    return bundle, {"image/png": {"alt": text}} if text else {}
+
+
+def _printable(name: str) -> str:
+    """Return a name with ? for each byte that is no text, which a file's name may hold."""
+    return str(name).encode("utf-8", "replace").decode("utf-8")
+
+
+def _darkened(color: str) -> NDArray:
+    """Darken a pale colour until it reads as a line on white."""
+    rgb = np.array(to_rgb(color))
+    return rgb * min(1.0, 0.6 / max(rgb @ (0.299, 0.587, 0.114), 1e-6))
+
+
+def _head(figure: Figure, title: str) -> None:
+    """Write a title over all axes of a figure, as that of one axes looks."""
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=12)

@@ -96,18 +96,22 @@ def links() -> None:
 
 def broken_links(source: Path) -> list[str]:
     """Return a line for each address in the pages of a folder that does not answer."""
-    out = source.with_name("links")
-    command = [sys.executable, "-m", "sphinx", "-b", "linkcheck", "-c", str(DOCS), "-Q"]
-    done = subprocess.run([*command, str(source), str(out)], check=False)
-    lines = (out / "output.json").read_text(encoding="utf-8").splitlines()
-    if done.returncode and not lines:
-        sys.exit("Sphinx found no links to ask for.")
-    asked = map(json.loads, lines)
+    report = source.with_name("links") / "output.json"
+    sphinx("linkcheck", source, report.parent, "-Q")
+    if not report.exists():
+        sys.exit(f"Sphinx could not read the pages in {source}: `make course` says why.")
+    asked = map(json.loads, report.read_text(encoding="utf-8").splitlines())
     return [
         f"{link['filename']}:{link['lineno']} {link['uri']} ({link['info']})"
         for link in asked
         if link["status"] in ("broken", "timeout")
     ]
+
+
+def sphinx(builder: str, source: Path, out: Path, *options: str) -> bool:
+    """Let Sphinx build something of the pages in a folder; return whether all went well."""
+    command = [sys.executable, "-m", "sphinx", *options, "-b", builder, "-c", str(DOCS)]
+    return subprocess.run([*command, str(source), str(out)], check=False).returncode == 0
 
 
 def describe_data() -> None:
@@ -186,10 +190,8 @@ def save_exercises(source: Path) -> None:
 
 def render(source: Path, site: Path, doctrees: Path) -> None:
     """Build the site with Sphinx; a broken link or any other warning stops it."""
-    strict = ["-W", "--keep-going", "--quiet"]
-    command = [sys.executable, "-m", "sphinx", *strict, "-b", "html", "-c", str(DOCS)]
-    done = subprocess.run([*command, "-d", str(doctrees), str(source), str(site)], check=False)
-    if done.returncode:
+    strict = ["-W", "--keep-going", "--quiet", "-d", str(doctrees)]
+    if not sphinx("html", source, site, *strict):
         sys.exit("The site could not be rendered: see the warnings above.")
 
 
