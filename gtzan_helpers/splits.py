@@ -237,10 +237,17 @@ def _deal_once(
     what each part is missing of its share of each genre.
     """
     missing = np.repeat(shares[:, np.newaxis], weights.shape[1], axis=1)
-    part = np.empty(len(weights), dtype=int)
+    part, order = np.empty(len(weights), dtype=int), np.arange(len(shares))
     for group in np.argsort(-random.uniform(0.5, 1, size=len(weights)) * weights.sum(axis=1)):
-        lack = (missing / shares[:, np.newaxis]) @ weights[group]
-        part[group] = lack.round(9).argmax()  # a tie is a tie on every machine
+        lack = ((missing / shares[:, np.newaxis]) @ weights[group]).round(9)
+        # A tie is a tie on every machine. Where parts differ in size, it goes to one that the group
+        # fits into, by lot: the first of them would get the largest group of every genre each time.
+        if np.ptp(shares) > 0:
+            lot = random.choice(len(shares), len(shares), replace=False, p=shares)
+            beyond = np.maximum(weights[group] - missing[lot] - TOLERANCE, 0)
+            too_many = beyond @ (weights[group] > 0)
+            order = lot[too_many.round(9).argsort(kind="stable")]
+        part[group] = order[lack[order].argmax()]
         missing[part[group]] -= weights[group]
     return part, missing
 

@@ -160,6 +160,14 @@ def test_few_artists_a_genre_are_enough_and_the_largest_are_for_training(counts)
         assert (found["train"] >= max(counts) / sum(counts)).all()
 
 
+def test_the_largest_artists_come_to_the_test_about_as_often_as_others():
+    tracks = make_tracks({f"genre{number}": [20, *[8] * 5, *[4] * 10] for number in range(5)})
+    tested = sum((split(tracks, seed=seed) == "test").astype(int) for seed in range(40))
+    largest = tracks["artist"].str.endswith("artist 0")
+    assert 0.1 < tested[largest].mean() / 40 < 0.3
+    assert 0.1 < tested[~largest].mean() / 40 < 0.3
+
+
 # What cannot be divided
 
 
