@@ -66,7 +66,9 @@ RECIPES = {
     "smoothing, decay": replace(OWN, smoothing=0.1, decay=1e-2),
     "mixed": replace(OWN, mixed=0.3),
     "gammatone start": replace(OWN, gammatone=True),
+    "gammatone start, batches of 16": replace(OWN, gammatone=True, batch=16),
     "8 epochs": replace(OWN, epochs=8),
+    "gammatone start, 8 epochs": replace(OWN, gammatone=True, epochs=8),
 }
 
 
