@@ -25,24 +25,30 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from tqdm import tqdm
 
+from gtzan_helpers.audio import read_track
 from gtzan_helpers.cache import digest, kept
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import accuracy_interval, genre_report, paired_difference, vote
 from gtzan_helpers.faults import usable
-from gtzan_helpers.features import FEATURE_NAMES, extract_features
+from gtzan_helpers.features import FEATURE_NAMES, extract_features, mel_pictures
 from gtzan_helpers.features import RECIPE as FEATURE_RECIPE
 from gtzan_helpers.measured import FIVE, load_answers, measured_folder, write_measured
 from gtzan_helpers.models import (
     CNN,
     DENSE,
+    MEL,
+    PRETRAINED,
     RECIPE,
     SLICE_SECONDS,
     train_cnn,
     train_dense,
+    train_mel,
 )
+from gtzan_helpers.pretrained import N_EMBEDDING, embed_file
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import folds, strictest_split
+from gtzan_helpers.workers import measured
 
 from .common import artist_groups, as_markdown, made_by, once, scaled, show
 from .published import fault_filtered
@@ -119,6 +125,20 @@ class Exam:
         return table.loc[self.tracks["track_id"], FEATURE_NAMES].to_numpy(np.float32)
 
     @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """The 200 numbers that musicnn has for each track, means over its patches of 3 s."""
+        paths = [Path(path) for path in self.tracks["path"]]
+        found = measured(paths, embed_file, "musicnn", 1, "ask musicnn")
+        return np.array([found[path][:N_EMBEDDING] for path in paths], np.float32)
+
+    @cached_property
+    def pictures(self) -> NDArray[np.float32]:
+        """Mel spectrograms of each track's pieces: (n_tracks, n_pieces, n_frames, n_bands), dB."""
+        return np.stack(
+            [mel_pictures(read_track(path)) for path in tqdm(self.tracks["path"], "pictures")]
+        )
+
+    @cached_property
     def slices(self) -> SliceSet:
         """The slices of all tracks."""
         return SliceSet(self.tracks, seconds=SLICE_SECONDS)
@@ -150,10 +170,13 @@ class Exam:
         return (*SPLITS, FAULT_FILTERED) if of_gtzan >= FEWEST_OF_GTZAN else SPLITS
 
 
-def _ask_sklearn(make: Callable[[Exam, Fold], object]) -> Callable[[Exam, Fold, int], NDArray]:
+def _ask_sklearn(
+    make: Callable[[Exam, Fold], object], inputs: str = "features"
+) -> Callable[[Exam, Fold, int], NDArray]:
     def ask(exam: Exam, fold: Fold, seed: int) -> NDArray:
-        network = make(exam, fold).fit(exam.features[fold.train], exam.labels[fold.train])
-        return network.predict_proba(exam.features[fold.test])
+        known = getattr(exam, inputs)
+        network = make(exam, fold).fit(known[fold.train], exam.labels[fold.train])
+        return network.predict_proba(known[fold.test])
 
     return ask
 
@@ -187,6 +210,14 @@ def _ask_cnn(exam: Exam, fold: Fold, seed: int) -> NDArray:
     return network.predict(asked, verbose=0)
 
 
+def _ask_mel(exam: Exam, fold: Fold, seed: int) -> NDArray:
+    pictures = exam.pictures[fold.train]
+    labels = np.repeat(exam.labels[fold.train], pictures.shape[1])
+    network = train_mel(np.concatenate(pictures), labels, len(exam.genres), seed)
+    asked = exam.pictures[fold.test]
+    return np.mean([network.predict(part, verbose=0) for part in asked.swapaxes(0, 1)], axis=0)
+
+
 def slices_of(exam: Exam, fold: Fold) -> NDArray[np.intp]:
     """Return the slices of a fold's test tracks, in the order in which the CNN is asked."""
     return np.flatnonzero(np.isin(exam.track_of_slice, fold.test))
@@ -207,6 +238,8 @@ SYSTEMS: dict[str, Callable[[Exam, Fold, int], NDArray]] = {
     DENSE: _ask_dense,
     VOTERS: _ask_voters,
     CNN: _ask_cnn,
+    MEL: _ask_mel,
+    PRETRAINED: _ask_sklearn(lambda *_: scaled(LogisticRegression(max_iter=5000)), "embeddings"),
 }
 
 

@@ -97,6 +97,39 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
     return {name: values[name] for name in ["length", *FEATURE_NAMES]}
 
 
+def mel_pictures(
+    samples: np.ndarray, sample_rate: int = 22050, n_bands: int = 64, n_frames: int = 129
+) -> np.ndarray:
+    """Cut the mel spectrogram of a waveform into pictures of about 3 seconds.
+
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,)
+        Mono waveform.
+    sample_rate : int
+        Hz.
+    n_bands, n_frames : int
+        Size of a picture; a frame is 512 samples after the one before.
+
+    Returns
+    -------
+    ndarray, shape (n_pictures, n_frames, n_bands)
+        Decibels, not more than 80 below the loudest of the waveform. A tail shorter than a picture
+        is left out.
+
+    Examples
+    --------
+    >>> pictures = gh.mel_pictures(gh.read_audio("song.mp3"))
+
+    Lesson: 09_go_further.
+    """
+    options = {"n_fft": FRAME_LENGTH, "hop_length": HOP_LENGTH, "n_mels": n_bands}
+    power = librosa.feature.melspectrogram(y=samples, sr=sample_rate, **options)
+    decibels = librosa.power_to_db(power).T.astype(np.float32)
+    n_pictures = len(decibels) // n_frames
+    return decibels[: n_pictures * n_frames].reshape(n_pictures, n_frames, n_bands)
+
+
 def extract_features(
     tracks: pd.DataFrame, n_jobs: int = -1, piece_seconds: float | None = None
 ) -> pd.DataFrame:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .audio import read_track
+
 FOLDER = Path(__file__).parent / "musicnn"
 SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS = 16000, 512, 256, 96
 # Frames that are heard at once: 3 s.
@@ -28,13 +30,7 @@ CONVOLUTIONS = [
     *((7, 67, 1, 204), (7, 38, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)),
     *((7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)),
 ]
-TAGS = (
-    "guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat, "
-    "violin, vocal, synth, female, indian, opera, male, singing, vocals, no vocals, harpsichord, "
-    "loud, quiet, flute, woman, male vocal, no vocal, pop, soft, sitar, solo, man, classic, choir, "
-    "voice, new age, dance, male voice, female vocal, beats, harp, cello, no voice, weird, country, "
-    "metal, female voice, choral"
-).split(", ")
+TAGS = ["guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice", "weird", "country", "metal", "female voice", "choral"]
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -103,6 +99,12 @@ def musicnn(samples: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     return embeddings, tags
 
 
+def embed_file(path: str | Path) -> list[float]:
+    """Return the means over a file's patches: of the 200 numbers, then of the 50 tags."""
+    parts = musicnn(read_track(path, SAMPLE_RATE))
+    return np.concatenate([part.mean(axis=0) for part in parts]).astype(float).tolist()
+
+
 def _hear(patch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the 200 numbers and the 50 tags of one patch, (187, 96)."""
     patch = _normalize(patch, 0)
@@ -140,7 +142,8 @@ def _dense(values: NDArray[np.float32], place: int) -> NDArray[np.float32]:
 def _normalize(values: NDArray[np.float32], place: int) -> NDArray[np.float32]:
     layer = numbered("batch_normalization", place)
     gamma, beta, mean, variance = (
-        _weights()[f"{layer}/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        _weights()[f"{layer}/{name}"]
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
     )
     return (values - mean) * (gamma / np.sqrt(variance + 1e-3)) + beta
 
