@@ -22,6 +22,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 from tqdm import tqdm
 
@@ -31,28 +32,26 @@ from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
 from gtzan_helpers.evaluation import accuracy_interval, genre_report, paired_difference, vote
 from gtzan_helpers.faults import usable
-from gtzan_helpers.features import FEATURE_NAMES, extract_features, mel_pictures
+from gtzan_helpers.features import FEATURE_NAMES, extract_features, mel_spectrogram
 from gtzan_helpers.features import RECIPE as FEATURE_RECIPE
 from gtzan_helpers.measured import FIVE, load_answers, measured_folder, write_measured
 from gtzan_helpers.models import (
     CNN,
     DENSE,
-    MEL,
     PRETRAINED,
     RECIPE,
     SLICE_SECONDS,
     train_cnn,
     train_dense,
-    train_mel,
 )
-from gtzan_helpers.pretrained import N_EMBEDDING, embed_file
+from gtzan_helpers.pretrained import EMBEDDING_NAMES
 from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import folds, strictest_split
-from gtzan_helpers.workers import measured
 
 from .common import artist_groups, as_markdown, made_by, once, scaled, show
+from .mel import MEL, pictures, train_mel
 from .published import fault_filtered
-from .tables import hashes, of_manifest
+from .tables import embeddings, hashes, of_manifest
 
 VERSION = 1  # of the systems below: a higher one makes answers that are kept count no more
 CNN_EPOCHS = 4
@@ -127,16 +126,17 @@ class Exam:
     @cached_property
     def embeddings(self) -> NDArray[np.float32]:
         """The 200 numbers that musicnn has for each track, means over its patches of 3 s."""
-        paths = [Path(path) for path in self.tracks["path"]]
-        found = measured(paths, embed_file, "musicnn", 1, "ask musicnn")
-        return np.array([found[path][:N_EMBEDDING] for path in paths], np.float32)
+        return embeddings(self.tracks)[EMBEDDING_NAMES].to_numpy(np.float32)
 
     @cached_property
-    def pictures(self) -> NDArray[np.float32]:
-        """Mel spectrograms of each track's pieces: (n_tracks, n_pieces, n_frames, n_bands), dB."""
-        return np.stack(
-            [mel_pictures(read_track(path)) for path in tqdm(self.tracks["path"], "pictures")]
-        )
+    def untrained_embeddings(self) -> NDArray[np.float32]:
+        """The same of a musicnn whose weights are left to chance: a control."""
+        return embeddings(self.tracks, untrained=True)[EMBEDDING_NAMES].to_numpy(np.float32)
+
+    @cached_property
+    def spectrograms(self) -> list[NDArray[np.float32]]:
+        """Mel spectrograms of the tracks, (n_frames, n_bands), in dB."""
+        return [mel_spectrogram(read_track(path)) for path in tqdm(self.tracks["path"], "mel")]
 
     @cached_property
     def slices(self) -> SliceSet:
@@ -181,6 +181,11 @@ def _ask_sklearn(
     return ask
 
 
+def logistic_regression(*_: object) -> Pipeline:
+    """Return a logistic regression behind a scaler."""
+    return scaled(LogisticRegression(max_iter=5000))
+
+
 def _svm(exam: Exam, fold: Fold) -> object:
     """Return a support vector machine whose probabilities are fitted on folds of its own tracks."""
     tracks, by = exam.tracks.iloc[fold.train], "track" if fold.split == "track" else "artist"
@@ -210,12 +215,12 @@ def _ask_cnn(exam: Exam, fold: Fold, seed: int) -> NDArray:
     return network.predict(asked, verbose=0)
 
 
-def _ask_mel(exam: Exam, fold: Fold, seed: int) -> NDArray:
-    pictures = exam.pictures[fold.train]
-    labels = np.repeat(exam.labels[fold.train], pictures.shape[1])
-    network = train_mel(np.concatenate(pictures), labels, len(exam.genres), seed)
-    asked = exam.pictures[fold.test]
-    return np.mean([network.predict(part, verbose=0) for part in asked.swapaxes(0, 1)], axis=0)
+def _ask_mel(exam: Exam, fold: Fold, seed: int, augment: bool = False) -> NDArray:
+    known = [exam.spectrograms[place] for place in fold.train]
+    network = train_mel(known, exam.labels[fold.train], len(exam.genres), seed, augment)
+    asked = [pictures(exam.spectrograms[place]) for place in fold.test]
+    given = network.predict(np.concatenate(asked), verbose=0)
+    return vote(given, np.repeat(np.arange(len(asked)), [len(some) for some in asked])).to_numpy()
 
 
 def slices_of(exam: Exam, fold: Fold) -> NDArray[np.intp]:
@@ -233,14 +238,18 @@ def rows_of_tracks(exam: Exam, system: str, fold: Fold) -> NDArray[np.intp]:
 SYSTEMS: dict[str, Callable[[Exam, Fold, int], NDArray]] = {
     "majority": _ask_sklearn(lambda *_: DummyClassifier(strategy="prior")),
     "nearest neighbour": _ask_sklearn(lambda *_: scaled(KNeighborsClassifier(1))),
-    "logistic regression": _ask_sklearn(lambda *_: scaled(LogisticRegression(max_iter=5000))),
+    "logistic regression": _ask_sklearn(logistic_regression),
     REFERENCE: _ask_sklearn(_svm),
     DENSE: _ask_dense,
     VOTERS: _ask_voters,
     CNN: _ask_cnn,
     MEL: _ask_mel,
-    PRETRAINED: _ask_sklearn(lambda *_: scaled(LogisticRegression(max_iter=5000)), "embeddings"),
+    f"{MEL}, augmented": partial(_ask_mel, augment=True),
+    PRETRAINED: _ask_sklearn(logistic_regression, "embeddings"),
+    f"{PRETRAINED}, untrained": _ask_sklearn(logistic_regression, "untrained_embeddings"),
 }
+# What only shows what something is worth: asked in the strictest folds alone.
+CONTROLS = (f"{MEL}, augmented", f"{PRETRAINED}, untrained")
 
 
 def answers(exam: Exam, system: str, fold: Fold, seed: int | None = None) -> NDArray[np.float32]:
@@ -263,8 +272,14 @@ def votes(exam: Exam, system: str, fold: Fold) -> NDArray[np.float64]:
 def table(exam: Exam, seeds: int = 3, systems: tuple[str, ...] = tuple(SYSTEMS)) -> pd.DataFrame:
     """Return the answers of all systems in all folds, as `gh.load_answers` has them."""
     tried = [fold for split in exam.splits for fold in exam.folds(split, seeds)]
+    wanted = [
+        (system, fold)
+        for system in systems
+        for fold in tried
+        if system not in CONTROLS or fold.split == exam.splits[0]
+    ]
     rows = []
-    for system, fold in tqdm([(system, fold) for system in systems for fold in tried], "folds"):
+    for system, fold in tqdm(wanted, "folds"):
         names = {"system": system, "seed": fold.seed, "split": fold.split, "fold": fold.number}
         tracks = exam.tracks.iloc[fold.test][["track_id", "genre", "artist"]].reset_index(drop=True)
         given = pd.DataFrame(votes(exam, system, fold), columns=exam.genres).round(4)

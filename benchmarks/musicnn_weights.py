@@ -39,6 +39,18 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return found
 
 
+def chance_weights(seed: int) -> dict[str, NDArray[np.float32]]:
+    """Return weights by chance, as before any training: a control for what training is worth."""
+    random, found = np.random.default_rng(seed), {}
+    for name, shape in shapes().items():
+        if name.endswith("kernel"):
+            scale = math.sqrt(2 / math.prod(shape[:-1]))
+            found[name] = (random.standard_normal(shape) * scale).astype(np.float32)
+        else:
+            found[name] = np.full(shape, float(name.endswith(("gamma", "variance"))), np.float32)
+    return found
+
+
 def _front_widths() -> list[int]:
     return [shape[-1] for shape in CONVOLUTIONS[:5]]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,11 +20,14 @@ from gtzan_helpers.errors import CourseError
 from gtzan_helpers.faults import LEFT_OUT, check_tracks
 from gtzan_helpers.features import PIECE_SECONDS, extract_features
 from gtzan_helpers.measured import FIVE, measured_folder, write_measured
+from gtzan_helpers.pretrained import EMBEDDING_NAMES, TAGS, musicnn
+from gtzan_helpers.pretrained import SAMPLE_RATE as MUSICNN_RATE
 from gtzan_helpers.slices import FULL_SCALE
 from gtzan_helpers.splits import connected_rows
 from gtzan_helpers.workers import measured
 
 from .common import made_by, show
+from .musicnn_weights import chance_weights
 
 # A line per track: the SHA-256 of its 16-bit samples, whatever file they are in, and its name.
 MANIFEST = Path(__file__).with_name("gtzan_five.sha256")
@@ -31,7 +35,7 @@ _ORIGINAL = re.compile(r"same (?:samples|recording) as (.+?)(?:, -?[\d.]+ s apar
 
 
 def tables(tracks: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tracks, their features, and those of their pieces of 3 s.
+    """Return the tracks, their features, those of their pieces of 3 s, and musicnn's.
 
     Copies stay, and go by the name of one recording; other unusable tracks are left out.
     """
@@ -47,7 +51,28 @@ def tables(tracks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     long = tracks[tracks["seconds"] >= PIECE_SECONDS]
     if len(long):
         made["pieces"] = extract_features(long, piece_seconds=PIECE_SECONDS)
+        made["musicnn"] = embeddings(long)
     return made
+
+
+def embeddings(tracks: pd.DataFrame, untrained: bool = False) -> pd.DataFrame:
+    """Return what musicnn makes of tracks of 3 s or more, as `gh.load_embeddings` has it.
+
+    For a control it can be asked as it was before any training, with weights left to chance.
+    """
+    paths = [Path(path) for path in tracks["path"]]
+    ask, kind = partial(_ask_musicnn, untrained=untrained), "musicnn" + "0" * untrained
+    found = measured(paths, ask, kind, 2, "musicnn")
+    means = np.array([np.mean(found[path], axis=0) for path in paths])
+    table = pd.DataFrame(means, columns=[*EMBEDDING_NAMES, *TAGS]).round(4)
+    table.insert(0, "track_id", tracks["track_id"].to_numpy())
+    return table
+
+
+def _ask_musicnn(path: Path, untrained: bool) -> list[list[float]]:
+    weights = chance_weights(seed=0) if untrained else None
+    answers = musicnn(read_track(path, MUSICNN_RATE), weights)
+    return np.concatenate(answers, axis=1).astype(float).round(4).tolist()
 
 
 def recordings_of(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:

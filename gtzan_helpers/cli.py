@@ -39,9 +39,10 @@ def main() -> None:
 @click.option("--png", type=click.Path(), help="Draw the figure into this file, - for the output.")
 @click.option("--json", "numbers", type=click.Path(), help="Write all numbers, likewise.")
 def classify(song: str, folder: str | None, png: str | None, numbers: str | None) -> None:
-    """Say what both networks make of SONG, as a whole and from its beginning to its end.
+    """Say what networks make of SONG, as a whole and from its beginning to its end.
 
-    The networks are those of the course, which know five genres, or others of your own.
+    They are those of the course, which know five genres, or others of your own: the dense network,
+    the 1-D CNN, and musicnn, which was trained on other music.
     """
     with one_line_errors():
         from . import audio, outputs
@@ -60,7 +61,7 @@ def classify(song: str, folder: str | None, png: str | None, numbers: str | None
         to_output = {png, numbers} & set(outputs.STANDARD_OUTPUT)
         with redirect_stdout(sys.stderr if to_output else sys.stdout):
             models = gh.load_models(folder or measured.FIVE)
-            prediction = gh.classify_song(song, models)
+            prediction = gh.classify_song(song, models, third=True)
             say(prediction, models)
         if numbers:
             outputs.write_output(numbers, json.dumps(as_numbers(prediction), indent=1) + "\n")
@@ -82,7 +83,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def say(prediction: Prediction, models: Models) -> None:
-    """Print what both networks make of a song, and the course of each through it."""
+    """Print what networks make of a song, and the course of each through it."""
     click.echo(f"Trained on {models.trained_on}")
     *verdicts, strangeness = prediction.verdicts()
     for verdict, table in zip(verdicts, prediction.probabilities.values(), strict=True):

@@ -97,10 +97,8 @@ def track_features(samples: np.ndarray, sample_rate: int = 22050) -> dict[str, f
     return {name: values[name] for name in ["length", *FEATURE_NAMES]}
 
 
-def mel_pictures(
-    samples: np.ndarray, sample_rate: int = 22050, n_bands: int = 64, n_frames: int = 129
-) -> np.ndarray:
-    """Cut the mel spectrogram of a waveform into pictures of about 3 seconds.
+def mel_spectrogram(samples: np.ndarray, sample_rate: int = 22050, n_bands: int = 64) -> np.ndarray:
+    """Return the mel spectrogram of a waveform, as a network is shown it.
 
     Parameters
     ----------
@@ -108,26 +106,24 @@ def mel_pictures(
         Mono waveform.
     sample_rate : int
         Hz.
-    n_bands, n_frames : int
-        Size of a picture; a frame is 512 samples after the one before.
+    n_bands : int
+        How many bands the frequencies are put in.
 
     Returns
     -------
-    ndarray, shape (n_pictures, n_frames, n_bands)
-        Decibels, not more than 80 below the loudest of the waveform. A tail shorter than a picture
-        is left out.
+    ndarray of float32, shape (n_frames, n_bands)
+        Decibels, not more than 80 below the loudest of the waveform; frames of 2048 samples, every
+        1024 samples.
 
     Examples
     --------
-    >>> pictures = gh.mel_pictures(gh.read_audio("song.mp3"))
+    >>> gh.mel_spectrogram(gh.read_audio("song.mp3")).shape
 
     Lesson: 09_go_further.
     """
-    options = {"n_fft": FRAME_LENGTH, "hop_length": HOP_LENGTH, "n_mels": n_bands}
+    options = {"n_fft": FRAME_LENGTH, "hop_length": FRAME_LENGTH // 2, "n_mels": n_bands}
     power = librosa.feature.melspectrogram(y=samples, sr=sample_rate, **options)
-    decibels = librosa.power_to_db(power).T.astype(np.float32)
-    n_pictures = len(decibels) // n_frames
-    return decibels[: n_pictures * n_frames].reshape(n_pictures, n_frames, n_bands)
+    return librosa.power_to_db(power).T.astype(np.float32)
 
 
 def extract_features(

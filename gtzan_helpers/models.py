@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -28,18 +29,19 @@ from .errors import CourseError
 from .features import FEATURE_NAMES
 from .features import RECIPE as FEATURE_RECIPE
 from .measured import FIVE, measured_folder
+from .pretrained import musicnn
 from .slices import SliceSet
 
 if TYPE_CHECKING:
     import keras
 
 DENSE, CNN = "dense network", "1-D CNN"
-MEL, PRETRAINED = "mel CNN", "musicnn"
+PRETRAINED = "musicnn"
+NAMED = {DENSE: f"the {DENSE}", CNN: f"the {CNN}", PRETRAINED: PRETRAINED}
 SAMPLE_RATE = 22050
 SLICE_SECONDS = 2.0
 # Settled on folds of artists of the tracks of gtzan-five, other folds than those of its answers.
 DENSE_EPOCHS, DENSE_BATCH, CNN_BATCH = 60, 32, 32
-MEL_EPOCHS, MEL_BATCH = 24, 32
 TEMPERATURES, FEWEST_VOTES = (0.2, 5.0), 50
 # Raise it whenever training gives other networks: answers that are kept then count no more.
 RECIPE = 6
@@ -55,7 +57,7 @@ KEPT_OUT = {
 
 
 class Models(NamedTuple):
-    """Two trained networks, and what it takes to use them rightly.
+    """Trained networks, and what it takes to use them rightly.
 
     Attributes
     ----------
@@ -78,6 +80,8 @@ class Models(NamedTuple):
         they were not, sorted: what is usual for music that such networks have not met.
     trained_on : str
         The tracks that they learned from, in words.
+    head : ndarray, shape (201, n_genres), optional
+        What turns an embedding of musicnn into genres: their constants, then their weights.
     """
 
     dense: keras.Model
@@ -88,16 +92,22 @@ class Models(NamedTuple):
     known: NDArray[np.float32]
     distances: NDArray[np.float32]
     trained_on: str = ""
+    head: NDArray[np.float32] | None = None
 
-    def described(self) -> str:
-        """Say in a line what these networks know, and how far to trust them."""
+    def described(self, names: Sequence[str] = (DENSE, CNN)) -> str:
+        """Say in a line what some of these networks know, and how far to trust them."""
         line = f"The networks know {len(self.genres)} genres: {', '.join(self.genres)}."
         if "accuracy" not in self.card:
             return line
-        scores = " and ".join(
-            f"{row['accuracy']:.0%} for the {name}" for name, row in self.card.iterrows()
-        )
-        return f"{line} Accuracy on {KEPT_OUT[self.card['by'].iloc[0]]}: {scores}."
+        scores = self.card.loc[list(names), "accuracy"]
+        each = [f"{score:.0%} for {NAMED[name]}" for name, score in scores.items()]
+        told = f"{', '.join(each[:-1])} and {each[-1]}"
+        return f"{line} Accuracy on {KEPT_OUT[self.card['by'].iloc[0]]}: {told}."
+
+    def ask_musicnn(self, samples: NDArray) -> NDArray[np.float64]:
+        """Return genres by musicnn, (n_patches, n_genres), of a waveform at 16 000 Hz."""
+        constants, weights = self.head[0], self.head[1:]
+        return softmax(musicnn(samples)[0] @ weights + constants, axis=1)
 
     def share_nearer(self, distance: ArrayLike) -> NDArray[np.float64]:
         """Return which share of unmet tracks lies nearer to a training track than some distance."""
@@ -105,7 +115,7 @@ class Models(NamedTuple):
 
 
 def save_models(models: Models, folder: str | Path) -> None:
-    """Save both networks and what belongs to them in a new folder, whole or not at all.
+    """Save networks and what belongs to them in a new folder, whole or not at all.
 
     Their files load with Keras alone, without this package.
 
@@ -202,6 +212,7 @@ def model_cards(models: Models) -> str:
     inputs = {
         DENSE: f"{len(FEATURE_NAMES)} features of {models.track_seconds:.0f} s of sound",
         CNN: f"{SLICE_SECONDS:g} s of the waveform at {SAMPLE_RATE} Hz",
+        PRETRAINED: "3 s of the waveform at 16000 Hz, through weights that other music trained",
     }
     cards = []
     for name, row in models.card.iterrows():
@@ -272,20 +283,6 @@ def train_cnn(slices: SliceSet, rows: ArrayLike, epochs: int, seed: int = 0) -> 
     return network
 
 
-def train_mel(
-    pictures: NDArray[np.float32], labels: NDArray[np.intp], n_genres: int, seed: int = 0
-) -> keras.Model:
-    """Train the mel CNN on pictures, (n, n_frames, n_bands), to the end of its schedule."""
-    from .networks import falling_rate, fit, keras, mel_cnn
-
-    keras.utils.set_random_seed(seed)
-    rate = falling_rate(MEL_EPOCHS * math.ceil(len(labels) / MEL_BATCH))
-    network = mel_cnn(*pictures.shape[1:], n_genres, learning_rate=rate)
-    network.get_layer("scaler").adapt(pictures)
-    fit(network, (pictures, labels), epochs=MEL_EPOCHS, batch_size=MEL_BATCH)
-    return network
-
-
 def train_networks(
     features: NDArray[np.float32],
     labels: NDArray[np.intp],
@@ -343,7 +340,9 @@ def _write(models: Models, folder: Path) -> None:
         copy = type(network).from_config(network.get_config())
         copy.set_weights(network.get_weights())
         copy.save(folder / name)
-    np.savez(folder / "known.npz", known=models.known, distances=models.distances)
+    arrays = {"known": models.known, "distances": models.distances, "head": models.head}
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    np.savez(folder / "known.npz", **arrays)
     about = {name: getattr(models, name) for name in ("genres", "track_seconds", "trained_on")}
     about |= {"card": models.card.to_dict("index"), "inputs": INPUTS, "versions": VERSIONS}
     about["checksum"] = _checksum(about, folder)
@@ -363,8 +362,8 @@ def _read(about: dict, folder: Path) -> Models:
     card = pd.DataFrame.from_dict(about["card"], orient="index")
     seconds, trained_on = float(about["track_seconds"]), about["trained_on"]
     with np.load(folder / "known.npz") as kept:
-        arrays = kept["known"], kept["distances"]
-    return Models(dense, cnn, about["genres"], seconds, card, *arrays, trained_on)
+        known, distances, head = kept["known"], kept["distances"], kept.get("head")
+    return Models(dense, cnn, about["genres"], seconds, card, known, distances, trained_on, head)
 
 
 def _checksum(about: dict, folder: Path) -> str:

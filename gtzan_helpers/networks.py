@@ -192,8 +192,8 @@ def mel_cnn(
 
     Examples
     --------
-    >>> network = gh.mel_cnn(129, 64, n_genres=10)
-    >>> network.get_layer("scaler").adapt(training_pictures)
+    >>> network = gh.mel_cnn(64, 64, n_genres=10)
+    >>> network.get_layer("scaler").adapt(pictures)
 
     Lesson: 09_go_further.
     """

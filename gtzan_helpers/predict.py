@@ -1,4 +1,4 @@
-"""What both networks say of any song: asked piece by piece, shown, and played.
+"""What networks say of any song: asked piece by piece, shown, and played.
 
 Lesson: 08_compare_and_use.
 """
@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from . import audio, plots
+from . import audio, plots, pretrained
 from .features import FEATURE_NAMES, track_features
 from .models import (
     CNN,
     DENSE,
+    PRETRAINED,
     SAMPLE_RATE,
     SLICE_SECONDS,
     Models,
@@ -38,6 +39,7 @@ HOP_SECONDS = 1.0
 # A song is read in pieces of this length, so that a long one needs no more memory.
 PIECE_SECONDS = 60.0
 MOST_SLICES = round(PIECE_SECONDS / HOP_SECONDS) + 1
+PATCHES_AT_ONCE = 20  # of musicnn, which makes a minute
 # Features take a third of a second a window: of a song of hours, not all is measured.
 MOST_WINDOWS = 100
 SILENT = 1e-4  # the largest amplitude of a song without any sound, 80 dB below full scale
@@ -46,7 +48,7 @@ UNLIKE, UNSURE = 0.95, 0.5
 
 @dataclass(frozen=True, repr=False)
 class Prediction:
-    """What both networks said of a song. In a notebook it is shown as a figure above a player.
+    """What networks said of a song. In a notebook it is shown as a figure above a player.
 
     Attributes
     ----------
@@ -131,7 +133,9 @@ class Prediction:
         return figure + audio.player(excerpt, SAMPLE_RATE, label).data + lines
 
 
-def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
+def classify_song(
+    path: str | Path, models: Models | None = None, third: bool = False
+) -> Prediction:
     """Ask both networks for the genre of a song, from its beginning to its end.
 
     The CNN gets slices of 2 seconds, one each second; the dense network the features of windows as
@@ -144,6 +148,9 @@ def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
         Any file that `read_audio` reads, of at least 2 seconds.
     models : Models, optional
         By default the networks that come with the course, trained on five genres of GTZAN.
+    third : bool
+        Whether to ask for a third opinion: what `musicnn` computes of each 3 seconds, and a
+        logistic regression on it. It takes a second for 30.
 
     Returns
     -------
@@ -158,7 +165,7 @@ def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
     --------
     >>> gh.classify_song("song.mp3").overall
 
-    Lesson: 08_compare_and_use.
+    Lesson: 08_compare_and_use, 09_go_further.
     """
     path, seconds = Path(path), audio.read_header(path, exact=True)[0]
     models = models or load_models()
@@ -172,8 +179,11 @@ def classify_song(path: str | Path, models: Models | None = None) -> Prediction:
     distance = float(np.median(nearest_distances(models.dense, models.known, features)))
     strangeness = float(models.share_nearer(distance))
     tables = {DENSE: of_windows, CNN: of_slices}
+    if third and models.head is not None:
+        tables[PRETRAINED] = _ask_musicnn(path, seconds, models)
+        widths[PRETRAINED] = pretrained.PATCH_SECONDS
     temperatures = models.card.get("temperature", pd.Series(dtype=float)).to_dict()
-    about = models.described()
+    about = models.described(list(tables))
     return Prediction(path, seconds, tables, distance, strangeness, widths, temperatures, about)
 
 
@@ -244,6 +254,21 @@ def _ask_cnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
         raise audio.AudioError(path, "is silent from beginning to end", "choose one that sounds")
     starts = pd.Index(HOP_SECONDS * np.arange(len(rows)), name="start")
     return pd.DataFrame(rows, starts, models.genres)
+
+
+def _ask_musicnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
+    """Return the genres of each 3 s of a song, by musicnn; what is shorter than 3 s is repeated."""
+    answers, length = [], PATCHES_AT_ONCE * pretrained.PATCH_SECONDS
+    firsts = np.arange(0, max(song_seconds - pretrained.PATCH_SECONDS, 0) + 1e-9, length)
+    for first in tqdm(firsts, PRETRAINED, unit="piece", leave=False):
+        samples = audio.read_audio(path, pretrained.SAMPLE_RATE, float(first), length)
+        if first == 0:
+            samples = np.resize(samples, max(len(samples), pretrained.PATCH_SAMPLES))
+        if len(samples) < pretrained.PATCH_SAMPLES:
+            break
+        answers.extend(models.ask_musicnn(samples))
+    starts = pd.Index(pretrained.PATCH_SECONDS * np.arange(len(answers)), name="start")
+    return pd.DataFrame(answers, starts, models.genres)
 
 
 def _features_of_windows(path: Path, song_seconds: float, seconds: float) -> pd.DataFrame:

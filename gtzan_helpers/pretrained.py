@@ -1,8 +1,8 @@
-"""A network that has listened to other music before: musicnn, in NumPy.
+"""A network that was trained on other music: musicnn, in NumPy.
 
 J. Pons and X. Serra, "musicnn: Pre-trained convolutional neural networks for music audio tagging",
-2019 (arXiv 1909.06654). It learned to tag the 26 000 clips of MagnaTagATune, 50 tags such as
-"guitar" or "slow"; what it computes last before the tags describes any music well.
+2019 (arXiv 1909.06654). It learned to tag the 26 000 clips of MagnaTagATune, with 50 tags such as
+"guitar" or "slow". What it computes last before the tags, its embedding, describes any music.
 
 Lesson: 09_go_further.
 """
@@ -14,15 +14,17 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .audio import read_track
+from .measured import FIVE, read_measured
 
 FOLDER = Path(__file__).parent / "musicnn"
 SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS = 16000, 512, 256, 96
-# Frames that are heard at once: 3 s.
-PATCH = 187
+PATCH = 187  # frames that are looked at together
+PATCH_SAMPLES = PATCH * HOP_LENGTH
+PATCH_SECONDS = PATCH_SAMPLES / SAMPLE_RATE  # 3 s, less a hundredth
 N_EMBEDDING, N_TAGS = 200, 50
 # Kernels as (frames, bands, channels in, filters). The first five look at the spectrogram, in
 # height (timbre) or in length (rhythm); the last three at what these found.
@@ -30,7 +32,15 @@ CONVOLUTIONS = [
     *((7, 67, 1, 204), (7, 38, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)),
     *((7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)),
 ]
-TAGS = ["guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice", "weird", "country", "metal", "female voice", "choral"]
+_TAGS = (
+    "guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, "
+    "beat, violin, vocal, synth, female, indian, opera, male, singing, vocals, no vocals, "
+    "harpsichord, loud, quiet, flute, woman, male vocal, no vocal, pop, soft, sitar, solo, man, "
+    "classic, choir, voice, new age, dance, male voice, female vocal, beats, harp, cello, no "
+    "voice, weird, country, metal, female voice, choral"
+)
+TAGS = _TAGS.split(", ")
+EMBEDDING_NAMES = [f"e{number}" for number in range(1, N_EMBEDDING + 1)]
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -62,13 +72,17 @@ def musicnn_input(samples: NDArray) -> NDArray[np.float32]:
     return np.log10(1 + 10000 * power.T).astype(np.float32)
 
 
-def musicnn(samples: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def musicnn(
+    samples: NDArray, weights: Weights | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return what musicnn makes of a waveform, 3 seconds by 3 seconds.
 
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
         Mono waveform at 16 000 Hz, of at least 3 s; a tail shorter than 3 s is left out.
+    weights : dict of name to ndarray, optional
+        Other weights of the same shapes than those of its authors.
 
     Returns
     -------
@@ -93,57 +107,82 @@ def musicnn(samples: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]
         raise ValueError(
             f"{len(samples) / SAMPLE_RATE:.1f} s are too short: musicnn takes {PATCH} frames, 3 s"
         )
-    n_patches = len(picture) // PATCH
-    heard = [_hear(patch) for patch in picture[: n_patches * PATCH].reshape(n_patches, PATCH, -1)]
-    embeddings, tags = (np.stack(parts) for parts in zip(*heard, strict=True))
+    weights, n_patches = weights or _weights(), len(picture) // PATCH
+    patches = picture[: n_patches * PATCH].reshape(n_patches, PATCH, N_BANDS)
+    answers = [_predict(patch, weights) for patch in patches]
+    embeddings, tags = (np.stack(parts) for parts in zip(*answers, strict=True))
     return embeddings, tags
 
 
-def embed_file(path: str | Path) -> list[float]:
-    """Return the means over a file's patches: of the 200 numbers, then of the 50 tags."""
-    parts = musicnn(read_track(path, SAMPLE_RATE))
-    return np.concatenate([part.mean(axis=0) for part in parts]).astype(float).tolist()
+def load_embeddings(source: str | Path = FIVE) -> pd.DataFrame:
+    """Return what musicnn makes of real tracks, means over each track's patches of 3 seconds.
+
+    Parameters
+    ----------
+    source : str or path
+        "gtzan-five", which comes with the course, or a folder that `benchmarks.tables` wrote.
+
+    Returns
+    -------
+    DataFrame, a row per track
+        track_id, the 200 numbers of `pretrained.EMBEDDING_NAMES`, and a probability for each of
+        `pretrained.TAGS`.
+
+    Raises
+    ------
+    CourseError
+        If the table is missing, or was changed.
+
+    Examples
+    --------
+    >>> gh.load_embeddings()[["track_id", "guitar", "classical"]]
+
+    Lesson: 09_go_further.
+    """
+    return read_measured(source, "musicnn")
 
 
-def _hear(patch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _predict(
+    patch: NDArray[np.float32], weights: Weights
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the 200 numbers and the 50 tags of one patch, (187, 96)."""
-    patch = _normalize(patch, 0)
-    found = [_convolve(patch, place) for place in range(5)]
-    front = np.concatenate([heard.max(axis=1) for heard in found], axis=1)
-    first = _convolve(front, 5)[:, 0]
-    second = first + _convolve(first, 6)[:, 0]
-    third = second + _convolve(second, 7)[:, 0]
+    patch = _normalize(patch, 0, weights)
+    views = [_convolve(patch, place, weights) for place in range(5)]
+    front = np.concatenate([view.max(axis=1) for view in views], axis=1)
+    first = _convolve(front, 5, weights)[:, 0]
+    second = first + _convolve(first, 6, weights)[:, 0]
+    third = second + _convolve(second, 7, weights)[:, 0]
     everything = np.concatenate([front, first, second, third], axis=1)
     pooled = np.stack([everything.max(axis=0), everything.mean(axis=0)], axis=1).ravel()
-    embedding = _normalize(np.maximum(_dense(_normalize(pooled, 9), 0), 0), 10)
-    return embedding, 1 / (1 + np.exp(-_dense(embedding, 1)))
+    hidden = np.maximum(_dense(_normalize(pooled, 9, weights), 0, weights), 0)
+    embedding = _normalize(hidden, 10, weights)
+    return embedding, 1 / (1 + np.exp(-_dense(embedding, 1, weights)))
 
 
-def _convolve(picture: NDArray[np.float32], place: int) -> NDArray[np.float32]:
+def _convolve(picture: NDArray[np.float32], place: int, weights: Weights) -> NDArray[np.float32]:
     """Slide a layer's filters over a picture, (time, bands): (time, places in height, filters).
 
     Half a kernel of silence on both sides keeps its length. ReLU and batch normalisation follow.
     """
     layer = numbered("conv2d", place)
-    kernel, bias = _weights()[f"{layer}/kernel"], _weights()[f"{layer}/bias"]
+    kernel, bias = weights[f"{layer}/kernel"], weights[f"{layer}/bias"]
     length, height, _, n_filters = kernel.shape
     padded = np.pad(picture, (((length - 1) // 2, length // 2), (0, 0)))
     windows = sliding_window_view(padded, (length, height))
     flat = windows.reshape(-1, length * height) @ kernel.reshape(-1, n_filters)
     rectified = np.maximum(flat.reshape(*windows.shape[:2], n_filters) + bias, 0)
-    return _normalize(rectified, place + 1)
+    return _normalize(rectified, place + 1, weights)
 
 
-def _dense(values: NDArray[np.float32], place: int) -> NDArray[np.float32]:
+def _dense(values: NDArray[np.float32], place: int, weights: Weights) -> NDArray[np.float32]:
     layer = numbered("dense", place)
-    return values @ _weights()[f"{layer}/kernel"] + _weights()[f"{layer}/bias"]
+    return values @ weights[f"{layer}/kernel"] + weights[f"{layer}/bias"]
 
 
-def _normalize(values: NDArray[np.float32], place: int) -> NDArray[np.float32]:
+def _normalize(values: NDArray[np.float32], place: int, weights: Weights) -> NDArray[np.float32]:
     layer = numbered("batch_normalization", place)
     gamma, beta, mean, variance = (
-        _weights()[f"{layer}/{name}"]
-        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        weights[f"{layer}/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")
     )
     return (values - mean) * (gamma / np.sqrt(variance + 1e-3)) + beta
 
