@@ -24,7 +24,11 @@ GAIN_DB, SLOPE_DB, NOISE_DB = 6.0, 6.0, (-80.0, -30.0)
 
 
 def pictures(spectrogram: NDArray[np.float32], start: int = 0) -> NDArray[np.float32]:
-    """Cut a spectrogram, (n_frames, n_bands), from some frame on: (n_pictures, 64, n_bands)."""
+    """Cut a spectrogram, (n_frames, n_bands), from some frame on: (n_pictures, 64, n_bands).
+
+    One of fewer than 64 frames is repeated.
+    """
+    spectrogram = np.resize(spectrogram, (max(len(spectrogram), N_FRAMES), spectrogram.shape[1]))
     n_pictures = (len(spectrogram) - start) // N_FRAMES
     frames = spectrogram[start : start + n_pictures * N_FRAMES]
     return frames.reshape(n_pictures, N_FRAMES, -1)
@@ -36,7 +40,7 @@ def changed(spectrogram: NDArray[np.float32], random: np.random.Generator) -> ND
     They stand for changes of the waveform: a gain adds to all decibels, a filter to some bands,
     white noise fills up what is softer. Polarity does not show in a spectrogram.
     """
-    spare = len(spectrogram) % N_FRAMES
+    spare = len(spectrogram) % N_FRAMES if len(spectrogram) > N_FRAMES else 0
     moved = pictures(spectrogram, int(random.integers(spare + 1)))
     one = (len(moved), 1, 1)
     slope = random.uniform(-SLOPE_DB, SLOPE_DB, one) * np.linspace(-1, 1, moved.shape[2])

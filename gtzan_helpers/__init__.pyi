@@ -1,5 +1,6 @@
 from . import networks as networks
 from . import plots as plots
+from . import pretrained as pretrained
 from .audio import AudioError as AudioError
 from .audio import player as player
 from .audio import read_audio as read_audio
@@ -19,6 +20,7 @@ from .faults import usable as usable
 from .features import FEATURE_NAMES as FEATURE_NAMES
 from .features import extract_features as extract_features
 from .features import load_features as load_features
+from .features import mel_spectrogram as mel_spectrogram
 from .features import read_features as read_features
 from .features import track_features as track_features
 from .features import write_features as write_features
@@ -31,6 +33,8 @@ from .networks import fit as fit
 from .plots import alt_text as alt_text
 from .predict import choose_song as choose_song
 from .predict import classify_song as classify_song
+from .pretrained import load_embeddings as load_embeddings
+from .pretrained import musicnn as musicnn
 from .slices import SliceSet as SliceSet
 from .slices import cut as cut
 from .splits import folds as folds

@@ -257,14 +257,12 @@ def _ask_cnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
 
 
 def _ask_musicnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:
-    """Return the genres of each 3 s of a song, by musicnn; what is shorter than 3 s is repeated."""
+    """Return the genres of each 3 s of a song, by musicnn."""
     answers, length = [], PATCHES_AT_ONCE * pretrained.PATCH_SECONDS
     firsts = np.arange(0, max(song_seconds - pretrained.PATCH_SECONDS, 0) + 1e-9, length)
     for first in tqdm(firsts, PRETRAINED, unit="piece", leave=False):
         samples = audio.read_audio(path, pretrained.SAMPLE_RATE, float(first), length)
-        if first == 0:
-            samples = np.resize(samples, max(len(samples), pretrained.PATCH_SAMPLES))
-        if len(samples) < pretrained.PATCH_SAMPLES:
+        if first and len(samples) < pretrained.PATCH_SAMPLES:
             break
         answers.extend(models.ask_musicnn(samples))
     starts = pd.Index(pretrained.PATCH_SECONDS * np.arange(len(answers)), name="start")

@@ -80,7 +80,8 @@ def musicnn(
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
-        Mono waveform at 16 000 Hz, of at least 3 s; a tail shorter than 3 s is left out.
+        Mono waveform at 16 000 Hz. A tail shorter than 3 s is left out; a waveform shorter than 3 s
+        is repeated.
     weights : dict of name to ndarray, optional
         Other weights of the same shapes than those of its authors.
 
@@ -91,22 +92,13 @@ def musicnn(
     tags : ndarray, shape (n_patches, 50)
         A probability for each of `TAGS`, which do not exclude each other.
 
-    Raises
-    ------
-    ValueError
-        If the waveform is shorter than 3 s.
-
     Examples
     --------
     >>> embeddings, tags = gh.musicnn(gh.read_audio("song.mp3", sample_rate=16000))
 
     Lesson: 09_go_further.
     """
-    picture = musicnn_input(samples)
-    if len(picture) < PATCH:
-        raise ValueError(
-            f"{len(samples) / SAMPLE_RATE:.1f} s are too short: musicnn takes {PATCH} frames, 3 s"
-        )
+    picture = musicnn_input(np.resize(samples, max(len(samples), PATCH_SAMPLES)))
     weights, n_patches = weights or _weights(), len(picture) // PATCH
     patches = picture[: n_patches * PATCH].reshape(n_patches, PATCH, N_BANDS)
     answers = [_predict(patch, weights) for patch in patches]
