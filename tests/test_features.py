@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import joblib
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +126,17 @@ def test_what_is_shorter_than_a_frame_or_not_mono_is_refused(shape):
 
 
 # Many tracks
+
+
+def test_a_mel_spectrogram_shows_a_tone_in_its_band_whatever_its_sign():
+    time = np.arange(3 * 22050) / 22050
+    tone = (0.5 * np.sin(2 * np.pi * 1000 * time)).astype(np.float32)
+    picture = room.mel_spectrogram(tone)
+    assert picture.shape == (65, 64) and picture.dtype == np.float32
+    hertz = librosa.mel_frequencies(66, fmax=11025)[1:-1]
+    assert abs(hertz[picture.mean(axis=0).argmax()] - 1000) < 60
+    assert picture.max() - picture.min() == pytest.approx(80)
+    np.testing.assert_array_equal(room.mel_spectrogram(-tone), picture)
 
 
 def test_one_bad_file_is_named_and_does_not_stop_the_rest(tracks):

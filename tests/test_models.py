@@ -137,7 +137,7 @@ def test_the_cards_tell_data_score_and_limits(trained):
     assert cards.count("not measured") == 2
     for fact in ("57 features of 2 s", "high, low", "Four tones", "Not for"):
         assert fact in cards
-    assert gh.model_cards(gh.load_models()).count("artists kept out") == 2
+    assert gh.model_cards(gh.load_models()).count("artists kept out") == 3
 
 
 def test_saved_models_are_never_overwritten(trained, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from gtzan_helpers.networks import (
     fit,
     gammatone_filters,
     keras,
+    mel_cnn,
 )
 from gtzan_helpers.slices import SliceSet
 
@@ -49,6 +51,16 @@ def test_layers_are_as_long_and_weights_as_many_as_in_the_paper(
     named = [layer for layer in network.layers if layer.name[:2] in ("CL", "PL")]
     assert [layer.output.shape[1] for layer in named] == lengths
     assert sum(np.prod(weight.shape) for weight in network.trainable_weights) == n_weights
+
+
+def test_a_network_for_pictures_counts_what_its_layers_do():
+    network = mel_cnn(64, 64, n_genres=5)
+    channels = [1, 16, 32, 64, 128]
+    filters = sum(9 * some * more for some, more in itertools.pairwise(channels))
+    n_weights = sum(np.prod(weight.shape) for weight in network.trainable_weights)
+    assert n_weights == filters + 2 * sum(channels[1:]) + 129 * 5 == 98037
+    pools = [layer for layer in network.layers if layer.name.startswith("PL")]
+    assert [layer.output.shape[1:3] for layer in pools] == [(n, n) for n in (32, 16, 8, 4)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import soundfile
 
 import gtzan_helpers as gh
 from gtzan_helpers import predict
-from gtzan_helpers.models import CNN, DENSE, Models, scaled_features
+from gtzan_helpers.models import CNN, DENSE, PRETRAINED, Models, scaled_features
 
 RATE = 22050
 
@@ -133,6 +133,18 @@ def test_the_networks_of_the_course_answer_unless_others_are_given(tmp_path):
     assert song.overall.columns.sort_values().tolist() == gh.load_models().genres
     assert gh.load_models().described() in repr(song)
     assert gh.load_models().described() in song._repr_html_()
+
+
+@pytest.mark.parametrize(("seconds", "n_patches"), [(2.2, 1), (65, 21)])
+def test_a_third_opinion_speaks_of_each_three_seconds(models, tmp_path, seconds, n_patches):
+    head = np.zeros((201, 2), np.float32)
+    head[0] = 0, np.log(3)  # constants alone: three to one, whatever is heard
+    song = write(tmp_path / "song.wav", seconds)
+    heard = gh.classify_song(song, models._replace(head=head), third=True)
+    table = heard.probabilities[PRETRAINED]
+    assert len(table) == n_patches and table.index[-1] == pytest.approx(2.992 * (n_patches - 1))
+    np.testing.assert_allclose(table, [[0.25, 0.75]] * n_patches, atol=1e-6)
+    assert PRETRAINED not in gh.classify_song(song, models, third=True).probabilities  # no head
 
 
 def test_a_notebook_shows_figure_player_and_verdicts_with_the_name_made_harmless(models, tmp_path):
