@@ -62,7 +62,7 @@ def embeddings(tracks: pd.DataFrame, untrained: bool = False) -> pd.DataFrame:
     """
     paths = [Path(path) for path in tracks["path"]]
     ask, kind = partial(_ask_musicnn, untrained=untrained), "musicnn" + "0" * untrained
-    found = measured(paths, ask, kind, 2, "musicnn")
+    found = measured(paths, ask, kind, 3, "musicnn")
     means = np.array([np.mean(found[path], axis=0) for path in paths])
     table = pd.DataFrame(means, columns=[*EMBEDDING_NAMES, *TAGS]).round(4)
     table.insert(0, "track_id", tracks["track_id"].to_numpy())

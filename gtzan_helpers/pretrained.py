@@ -29,7 +29,7 @@ N_EMBEDDING, N_TAGS = 200, 50
 # Kernels as (frames, bands, channels in, filters). The first five look at the spectrogram, in
 # height (timbre) or in length (rhythm); the last three at what these found.
 CONVOLUTIONS = [
-    *((7, 67, 1, 204), (7, 38, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)),
+    *((7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)),
     *((7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)),
 ]
 _TAGS = (

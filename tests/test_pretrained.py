@@ -26,11 +26,10 @@ def test_tags_are_those_of_the_original_weights_in_full_precision():
     assert embeddings.shape == (1, 200) and tags.shape == (1, 50)
     given = dict(zip(room.TAGS, tags[0], strict=True))
     # Of an independent forward pass through the authors' 32-bit weights.
-    expected = {"techno": 0.2648, "rock": 0.2309, "electronic": 0.1702, "fast": 0.1018}
-    expected |= {"synth": 0.0985, "guitar": 0.0544}
+    expected = {"drums": 0.3388, "female": 0.2867, "beat": 0.2390, "female vocal": 0.2118}
+    expected |= {"woman": 0.2116, "pop": 0.1660}
     assert {name: given[name] for name in expected} == pytest.approx(expected, abs=0.003)
-    assert sorted(given, key=given.get)[::-1][:6] == list(expected)
-    np.testing.assert_allclose(embeddings[0, :4], [0.229, 0.265, -0.092, -0.186], atol=0.01)
+    np.testing.assert_allclose(embeddings[0, :4], [-0.080, -0.033, 0.729, -0.186], atol=0.01)
 
 
 def test_all_weights_of_the_paper_are_there():
@@ -69,8 +68,8 @@ def test_an_orchestra_gets_other_tags_than_a_voice():
     for song in ("brahms_hungarian_dance_5", "speech_sense_and_sensibility"):
         _, tags = gh.musicnn(gh.read_audio(songs[song], room.SAMPLE_RATE, seconds=12))
         best[song] = {room.TAGS[place] for place in tags.mean(axis=0).argsort()[-6:]}
-    assert {"classical", "strings"} & best["brahms_hungarian_dance_5"]
-    assert not {"classical", "strings"} & best["speech_sense_and_sensibility"]
+    assert {"classical", "strings", "violin"} < best["brahms_hungarian_dance_5"]
+    assert {"female", "woman"} < best["speech_sense_and_sensibility"]
 
 
 def test_the_table_holds_what_musicnn_makes_of_the_real_tracks(real_data):
