@@ -118,7 +118,7 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_pairs(tracks: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the pairs of tracks that are one recording, of readable ones, as from `load_tracks`."""
+    """Return the pairs of readable tracks, as from `load_tracks`, that are one recording."""
     table, _ = _measurements(tracks)
     return [pair[:2] for pair in _pairs(table)] if len(table) else []
 

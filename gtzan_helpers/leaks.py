@@ -65,10 +65,11 @@ def read_part(source: str | Path, index: str | Path | None = None) -> pd.DataFra
         part[column] = table.get(column, "")
     ids = part["track_id"]
     whole = tracks_of_pieces(ids, part["genre"], np.inf)
-    if index is None and ids.map(is_gtzans).any():
-        index = fetch_index()
-    artists = find_artists([source.parent], ids, index, whole) or {}
-    part["artist"] = part["artist"].mask(part["artist"] == "", ids.map(artists)).fillna("")
+    if (part["artist"] == "").any():
+        if index is None and ids.map(is_gtzans).any():
+            index = fetch_index()
+        artists = find_artists([source.parent], ids, index, whole) or {}
+        part["artist"] = part["artist"].mask(part["artist"] == "", ids.map(artists)).fillna("")
     known = read_measured(FIVE, "tracks").set_index("track_id")["recording"]
     part["recording"] = part["recording"].where(part["recording"] != "", whole.map(known))
     return part.fillna({"recording": whole}).assign(path="")
@@ -98,7 +99,7 @@ def find_leaks(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         counts = counts[(counts > 0).sum(axis=1) > 1].drop("", errors="ignore")
         for key, row in counts.iterrows():
             of_key = tracks[kind] == key
-            if kind != "recording" or tracks["track"][of_key].nunique() > 1:
+            if kind != "recording" or len(set(tracks["track"][of_key])) > 1:
                 rows.append({"kind": kind, "shared": shown[of_key].iloc[0], **row})
     return pd.DataFrame(rows, columns=["kind", "shared", *parts])
 
@@ -151,8 +152,8 @@ def flattered(test: pd.Series) -> tuple[float, float, float] | None:
     """
     answers = load_answers().query("system == @SYSTEM")
     genres = answers.columns[7:]
-    right = answers[genres].idxmax(axis=1) == answers["genre"]
-    gain = right.groupby([answers["track_id"], answers["split"]]).mean().unstack()
+    right = answers.assign(right=answers[genres].idxmax(axis=1) == answers["genre"])
+    gain = right.pivot_table("right", "track_id", "split")
     gain = (gain["track"] - gain["artist"]).reindex(test.index[test]).dropna()
     if len(gain) < FEWEST:
         return None
