@@ -1,4 +1,4 @@
-"""The commands of `python -m gtzan_helpers`: classify a song, and a doctor."""
+"""The commands of `python -m gtzan_helpers`: classify a song, find leaks, and a doctor."""
 
 from __future__ import annotations
 
@@ -112,6 +112,33 @@ def as_numbers(prediction: Prediction) -> dict[str, object]:
         "overall": prediction.overall.round(4).to_dict("index"),
         "windows": windows,
     }
+
+
+@main.command()
+@click.argument("train", type=click.Path(exists=True))
+@click.argument("test", type=click.Path(exists=True))
+@click.argument("validation", type=click.Path(exists=True), required=False)
+@click.option("--index", type=click.Path(exists=True), help="List of artists; else Sturm's.")
+@click.option("--json", "numbers", is_flag=True, help="Print JSON instead of Markdown.")
+def leaks(train: str, test: str, validation: str | None, index: str | None, numbers: bool) -> None:
+    """Say which tracks, recordings and artists TRAIN, TEST and VALIDATION share.
+
+    Each is a folder of genre folders, a CSV with a column of file names, or a text file with a name
+    per line. Ends with 1 where something is shared, with 0 where nothing is.
+    """
+    with one_line_errors():
+        from . import leaks as room
+
+        sources = {"train": train, "validation": validation, "test": test}
+        with redirect_stdout(sys.stderr):
+            parts = {name: room.read_part(path, index) for name, path in sources.items() if path}
+            found = room.find_leaks(parts)
+        if numbers:
+            click.echo(json.dumps(room.as_numbers(parts, found), indent=1))
+        else:
+            for line in room.describe(parts, found):
+                click.echo(line)
+    sys.exit(int(not found.empty))
 
 
 @main.command()

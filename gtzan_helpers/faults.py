@@ -110,22 +110,17 @@ def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
 
     Lesson: 01_explore_the_data.
     """
-    need_sound(tracks)
-    tracks = tracks.sort_values("track_id")
-    paths = [Path(path) for path in tracks["path"]]
-    # Threads: decoding and NumPy let each other run, and no process has to start first.
-    results = measured(paths, _measure, "checks", _VERSION, "check tracks", threads=True)
-    faults, measurements = [], []
-    for track_id, genre, path in zip(tracks["track_id"], tracks["genre"], paths, strict=True):
-        if isinstance(result := results[path], Exception):
-            faults.append((track_id, "unreadable", getattr(result, "reason", str(result))))
-        else:
-            measurements.append({"track_id": track_id, "genre": genre} | result)
-    if measurements:
-        table = pd.DataFrame(measurements)
+    table, faults = _measurements(tracks)
+    if len(table):
         faults += [*_faults_of_tracks(table), *_copies(table)]
     table = pd.DataFrame(faults, columns=["track_id", "fault", "detail"])
     return table.sort_values(["track_id", "fault"], ignore_index=True)
+
+
+def copy_pairs(tracks: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the pairs of readable tracks, as from `load_tracks`, that are one recording."""
+    table, _ = _measurements(tracks)
+    return [pair[:2] for pair in _pairs(table)] if len(table) else []
 
 
 def usable(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -162,6 +157,22 @@ def usable(tracks: pd.DataFrame) -> pd.DataFrame:
     kept = tracks[~tracks["track_id"].isin(faults["track_id"])].reset_index(drop=True)
     kept.attrs["found"] = tracks.attrs.get("found", len(tracks))
     return kept
+
+
+def _measurements(tracks: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
+    """Return what is measured of the readable tracks, a row each, and the unreadable ones."""
+    need_sound(tracks)
+    tracks = tracks.sort_values("track_id")
+    paths = [Path(path) for path in tracks["path"]]
+    # Threads: decoding and NumPy let each other run, and no process has to start first.
+    results = measured(paths, _measure, "checks", _VERSION, "check tracks", threads=True)
+    unreadable, rows = [], []
+    for track_id, genre, path in zip(tracks["track_id"], tracks["genre"], paths, strict=True):
+        if isinstance(result := results[path], Exception):
+            unreadable.append((track_id, "unreadable", getattr(result, "reason", str(result))))
+        else:
+            rows.append({"track_id": track_id, "genre": genre} | result)
+    return pd.DataFrame(rows), unreadable
 
 
 def _in_short(faults: pd.DataFrame) -> str:
