@@ -104,6 +104,14 @@ def test_stored_outputs_are_of_one_run_without_faults_and_figures_are_described(
             assert len(output.metadata["image/png"]["alt"]) > 20
 
 
+def test_the_version_is_the_same_wherever_it_is_named():
+    (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+) \((.+)\)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest[1] == version
+    assert f"date-released: {newest[2]}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 # Lessons
 
 
