@@ -10,7 +10,7 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from benchmarks import answers, cnn, costs, mel, recipe, tables, trained, unlike
+from benchmarks import answers, cited, cnn, costs, mel, recipe, tables, trained, unlike
 from benchmarks.published import fault_filtered
 from gtzan_helpers import measured
 from gtzan_helpers.measured import measured_folder
@@ -243,6 +243,15 @@ def test_the_folder_may_hold_more_than_the_tracks_of_a_manifest(folder, tmp_path
     manifest.write_text("".join(f"{digest}  {name}\n" for digest, name in lines))
     chosen = tables.of_manifest(tracks, manifest)
     assert chosen["track_id"].tolist() == tracks["track_id"][:3].tolist()
+
+
+def test_the_lists_to_cite_are_those_that_the_command_makes(real_data, tmp_path):
+    sturm = real_data / "sturm"
+    shown = run(cited.main, "--index", sturm / "index.txt", "--lists", sturm, "--out", tmp_path)
+    assert "443" in shown and "276" in shown
+    for path in sorted(cited.OUT.glob("*.csv")):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    assert len(list(cited.OUT.glob("*.csv"))) == len(list(tmp_path.glob("*.csv"))) == 2
 
 
 def test_recordings_are_joined_whatever_kind_of_copy_was_found():
