@@ -92,9 +92,10 @@ def as_markdown(scores: pd.DataFrame, rows: str, columns: str) -> str:
     """Write accuracies and their intervals with a row for each value of one column of a table,
     and a column for each of another; in the order of their first appearance."""
     cells = [f"{s.accuracy:.2f} [{s.low:.2f}, {s.high:.2f}]" for s in scores.itertuples()]
-    by_row = scores.assign(cell=cells).groupby(rows, sort=False)["cell"].agg(list)
-    names = list(scores[columns].unique())
-    lines = [[rows, *names], ["---"] * (1 + len(names)), *([r, *c] for r, c in by_row.items())]
+    names, systems = scores[columns].unique(), scores[rows].unique()
+    cells = scores.assign(cell=cells).pivot_table("cell", rows, columns, aggfunc="first")
+    cells = cells.reindex(index=systems, columns=names).fillna("–").reset_index()
+    lines = [[rows, *names], ["---"] * (1 + len(names)), *cells.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

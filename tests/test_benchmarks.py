@@ -71,7 +71,7 @@ def test_someone_with_other_tracks_makes_tables_answers_and_networks(folder, tmp
     said = gh.load_answers(out)
     assert said["system"].nunique() == len(answers.SYSTEMS) - len(slow)
     asked_about = said.groupby(["system", "split", "seed"])["track_id"].nunique()
-    # Five systems in all folds, musicnn as it was before training in those by artist alone.
+    # Five systems in all folds, the untrained musicnn in those by artist alone.
     assert asked_about.eq(20).all() and len(asked_about) == 2 * (5 * 2 + 1)
     assert len(gh.load_embeddings(out)) == 21
     assert gh.load_features(out)[0].equals(tracks)  # the tables that were there still count
