@@ -55,6 +55,7 @@ def train_mel(
     n_genres: int,
     seed: int = 0,
     augment: bool = False,
+    epochs: int = EPOCHS,
 ) -> keras.Model:
     """Train the mel CNN on tracks, as they are or changed anew in each epoch, to the end."""
     from gtzan_helpers.networks import falling_rate, keras, mel_cnn
@@ -63,10 +64,10 @@ def train_mel(
     random = np.random.default_rng([seed, 1])
     plain = [pictures(one) for one in spectrograms]
     inputs, labels = np.concatenate(plain), np.repeat(labels, [len(some) for some in plain])
-    rate = falling_rate(EPOCHS * math.ceil(len(labels) / BATCH))
+    rate = falling_rate(epochs * math.ceil(len(labels) / BATCH))
     network = mel_cnn(*inputs.shape[1:], n_genres, learning_rate=rate)
     network.get_layer("scaler").adapt(inputs)
-    for _ in range(EPOCHS):  # a fit of one epoch each: Adam and its rate go on where they were
+    for _ in range(epochs):  # a fit of one epoch each: Adam and its rate go on where they were
         if augment:
             inputs = np.concatenate([changed(one, random) for one in spectrograms])
         network.fit(inputs, labels, batch_size=BATCH, verbose=0)

@@ -10,7 +10,7 @@ import soundfile
 from click.testing import CliRunner
 
 import gtzan_helpers as gh
-from benchmarks import answers, cited, cnn, costs, mel, recipe, tables, trained, unlike
+from benchmarks import answers, cited, cnn, costs, mel, mel_epochs, recipe, tables, trained, unlike
 from benchmarks.published import fault_filtered
 from gtzan_helpers import measured
 from gtzan_helpers.measured import measured_folder
@@ -113,6 +113,12 @@ def test_a_network_learns_from_pictures_of_tracks_as_they_are_and_changed(folder
     given = answers.SYSTEMS[system](exam, fold, 0)
     assert given.shape == (len(fold.test), 2)
     np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-5)
+
+
+def test_numbers_of_epochs_are_compared_in_folds_that_the_answers_do_not_use(folder, monkeypatch):
+    monkeypatch.setattr(mel_epochs, "of_manifest", lambda tracks: tracks)
+    shown = run(mel_epochs.main, folder, "--epochs", 1, "--fold", 0)
+    assert "accuracy" in shown and " 1 " in shown.splitlines()[-1][:12]
 
 
 def test_changes_of_a_picture_are_within_their_bounds_and_never_twice_the_same():
