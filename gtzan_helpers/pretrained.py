@@ -1,7 +1,7 @@
 """A network that was trained on other music: musicnn, in NumPy.
 
 J. Pons and X. Serra, "musicnn: Pre-trained convolutional neural networks for music audio tagging",
-2019 (arXiv 1909.06654). It learned to tag the 26 000 clips of MagnaTagATune, with 50 tags such as
+2019 (arXiv 1909.06654). It learned from some 19 000 clips of MagnaTagATune to give 50 tags, such as
 "guitar" or "slow". What it computes last before the tags, its embedding, describes any music.
 
 Lesson: 09_go_further.

@@ -69,7 +69,8 @@ def test_every_system_is_asked_once_about_each_track_in_each_cross_validation(an
     assert (asked == 479).all(axis=None)
     assert list(answers["system"].unique()) == [
         *("majority", "nearest neighbour", "logistic regression", "SVM"),
-        *("dense network", "5 dense networks", "1-D CNN"),
+        *("dense network", "5 dense networks", "1-D CNN", "mel CNN", "mel CNN, augmented"),
+        *("musicnn", "musicnn, untrained"),
     ]
 
 

@@ -83,7 +83,7 @@ def test_the_networks_of_the_course_know_five_genres_and_their_scores():
     assert models.card["accuracy"].between(models.card["low"], models.card["high"]).all()
     assert "rights" in models.trained_on
     for fact in (*models.genres, *(f"{share:.0%}" for share in models.card["accuracy"])):
-        assert fact in models.described()
+        assert fact in models.described(list(models.card.index))
 
 
 def test_networks_of_the_course_that_were_changed_say_how_to_get_them_back(tmp_path, monkeypatch):
