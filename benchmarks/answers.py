@@ -49,7 +49,7 @@ from gtzan_helpers.slices import SliceSet
 from gtzan_helpers.splits import folds, strictest_split
 
 from .common import artist_groups, as_markdown, made_by, once, scaled, show
-from .mel import MEL, pictures, train_mel
+from .mel import MEL, ask_mel, train_mel
 from .published import fault_filtered
 from .tables import embeddings, hashes, of_manifest
 
@@ -218,9 +218,7 @@ def _ask_cnn(exam: Exam, fold: Fold, seed: int) -> NDArray:
 def _ask_mel(exam: Exam, fold: Fold, seed: int, augment: bool = False) -> NDArray:
     known = [exam.spectrograms[place] for place in fold.train]
     network = train_mel(known, exam.labels[fold.train], len(exam.genres), seed, augment)
-    asked = [pictures(exam.spectrograms[place]) for place in fold.test]
-    given = network.predict(np.concatenate(asked), verbose=0)
-    return vote(given, np.repeat(np.arange(len(asked)), [len(some) for some in asked])).to_numpy()
+    return ask_mel(network, [exam.spectrograms[place] for place in fold.test])
 
 
 def slices_of(exam: Exam, fold: Fold) -> NDArray[np.intp]:

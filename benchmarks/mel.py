@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gtzan_helpers.evaluation import vote
+
 if TYPE_CHECKING:
     import keras
 
@@ -47,6 +49,13 @@ def changed(spectrogram: NDArray[np.float32], random: np.random.Generator) -> ND
     noise = spectrogram.max() + random.uniform(*NOISE_DB, one)
     noisy = 10 * np.logaddexp(moved / 10 * math.log(10), noise / 10 * math.log(10)) / math.log(10)
     return (noisy + slope + random.uniform(-GAIN_DB, GAIN_DB, one)).astype(np.float32)
+
+
+def ask_mel(network: keras.Model, spectrograms: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Return what the mel CNN says of tracks, the mean over each one's pictures."""
+    asked = [pictures(one) for one in spectrograms]
+    tracks = np.repeat(np.arange(len(asked)), [len(some) for some in asked])
+    return vote(network.predict(np.concatenate(asked), verbose=0), tracks).to_numpy()
 
 
 def train_mel(

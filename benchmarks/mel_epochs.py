@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from gtzan_helpers.datasets import load_tracks
 from gtzan_helpers.errors import CourseError
-from gtzan_helpers.evaluation import accuracy_interval, vote
+from gtzan_helpers.evaluation import accuracy_interval
 
 from .answers import Exam, Fold
 from .common import artist_groups, show
-from .mel import EPOCHS, pictures, train_mel
+from .mel import EPOCHS, ask_mel, train_mel
 from .recipe import FIRST_SEED
 from .tables import of_manifest
 
@@ -28,10 +28,8 @@ def table(exam: Exam, tried: list[Fold], epochs: tuple[int, ...]) -> pd.DataFram
             known = [exam.spectrograms[place] for place in fold.train]
             labels = exam.labels[fold.train]
             network = train_mel(known, labels, len(genres), fold.number, epochs=number)
-            asked = [pictures(exam.spectrograms[place]) for place in fold.test]
-            of_track = np.repeat(fold.test, [len(some) for some in asked])
-            given = vote(network.predict(np.concatenate(asked), verbose=0), of_track)
-            said.append(genres[given.loc[fold.test].to_numpy().argmax(axis=1)])
+            given = ask_mel(network, [exam.spectrograms[place] for place in fold.test])
+            said.append(genres[given.argmax(axis=1)])
         score = accuracy_interval(tracks["genre"], np.concatenate(said), artist_groups(tracks))
         rows.append({"epochs": number} | score._asdict())
     return pd.DataFrame(rows)

@@ -25,7 +25,7 @@ LICENCE = "musicnn-0.1.0.dist-info/LICENSE.md"
 def shapes() -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of all weights."""
     widths = [1, *(shape[-1] for shape in CONVOLUTIONS)]
-    n_pooled = 2 * (sum(_front_widths()) + 3 * widths[-1])
+    n_pooled = 2 * (sum(widths[1:6]) + 3 * widths[-1])
     found: dict[str, tuple[int, ...]] = {}
     for place, width in enumerate([*widths, n_pooled, N_EMBEDDING]):
         for name in ("gamma", "beta", "moving_mean", "moving_variance"):
@@ -49,10 +49,6 @@ def chance_weights(seed: int) -> dict[str, NDArray[np.float32]]:
         else:
             found[name] = np.full(shape, float(name.endswith(("gamma", "variance"))), np.float32)
     return found
-
-
-def _front_widths() -> list[int]:
-    return [shape[-1] for shape in CONVOLUTIONS[:5]]
 
 
 def weights(numbers: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

@@ -132,12 +132,12 @@ def leaks(train: str, test: str, validation: str | None, index: str | None, numb
         sources = {"train": train, "validation": validation, "test": test}
         with redirect_stdout(sys.stderr):
             parts = {name: room.read_part(path, index) for name, path in sources.items() if path}
-            found = room.find_leaks(parts)
+            tracks = room.together(parts)
+        found = room.find_leaks(tracks)
         if numbers:
-            click.echo(json.dumps(room.as_numbers(parts, found), indent=1))
+            click.echo(json.dumps(room.as_numbers(tracks, found), indent=1))
         else:
-            for line in room.describe(parts, found):
-                click.echo(line)
+            click.echo("\n".join(room.describe(tracks, found)))
     sys.exit(int(not found.empty))
 
 

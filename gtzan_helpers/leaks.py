@@ -15,6 +15,7 @@ import pandas as pd
 from .datasets import load_tracks
 from .downloads import fetch_index
 from .errors import CourseError
+from .evaluation import paired_difference
 from .faults import copy_pairs
 from .lists import find_artists, is_gtzans, read_lines
 from .measured import FIVE, load_answers, read_measured
@@ -23,7 +24,8 @@ from .tables import read_table, track_name, tracks_of_pieces
 
 NAMES = ["track_id", "filename", "file", "path", "name"]
 # Fewer measured tracks say nothing of what a leak is worth.
-FEWEST, N_DRAWS, SYSTEM = 10, 2000, "SVM"
+FEWEST, SYSTEM = 10, "SVM"
+KINDS = ("track", "recording", "artist")
 
 
 def read_part(source: str | Path, index: str | Path | None = None) -> pd.DataFrame:
@@ -75,8 +77,8 @@ def read_part(source: str | Path, index: str | Path | None = None) -> pd.DataFra
     return part.fillna({"recording": whole}).assign(path="")
 
 
-def find_leaks(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """List the tracks, recordings and artists that stand in more than one part of a division.
+def together(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the tracks of all parts in one table, with what must not stand on two sides.
 
     Parameters
     ----------
@@ -85,17 +87,42 @@ def find_leaks(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Returns
     -------
+    DataFrame
+        As from `read_part`, and part (its name) and track; one spelling of each artist, and one
+        recording for all its copies.
+    """
+    tracks = pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
+    tracks["track"] = tracks["track_id"].str.casefold()
+    with_sound = tracks[tracks["path"] != ""]
+    linked = tracks[["track", "recording"]].copy()
+    named = with_sound.assign(track_id=with_sound.index.astype(str))
+    for number, pair in enumerate(copy_pairs(named) if len(named) else []):
+        linked.loc[[int(place) for place in pair], f"copy {number}"] = "copy"
+    group = connected_rows(linked.fillna(""))
+    tracks["recording"] = tracks["track_id"].groupby(group).transform("first")
+    keys = artist_keys(tracks["artist"])
+    tracks["artist"] = tracks["artist"].groupby(keys).transform("first")
+    return tracks
+
+
+def find_leaks(tracks: pd.DataFrame) -> pd.DataFrame:
+    """List the tracks, recordings and artists that stand in more than one part of a division.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        As from `together`.
+
+    Returns
+    -------
     DataFrame, a row for each that is shared
         kind ("track", "recording" or "artist"), shared (its name), and for each part how many
         tracks are of it. What is shared as a track does not count as a recording once more.
     """
-    tracks = together(parts)
-    rows = []
-    for kind in ("track", "recording", "artist"):
+    rows, parts = [], list(tracks["part"].unique())
+    for kind in KINDS:
         shown = tracks["track_id" if kind == "track" else kind]
-        counts = pd.crosstab(tracks[kind], tracks["part"]).reindex(
-            columns=list(parts), fill_value=0
-        )
+        counts = pd.crosstab(tracks[kind], tracks["part"]).reindex(columns=parts)
         counts = counts[(counts > 0).sum(axis=1) > 1].drop("", errors="ignore")
         for key, row in counts.iterrows():
             of_key = tracks[kind] == key
@@ -104,30 +131,11 @@ def find_leaks(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "shared", *parts])
 
 
-def together(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the tracks of all parts in one table, with what must not stand on two sides."""
-    tracks = pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
-    tracks["track"] = tracks["track_id"].str.casefold()
-    tracks["key"] = artist_keys(tracks["artist"])
-    with_sound = tracks[tracks["path"] != ""]
-    linked = tracks[["track", "recording"]].copy()
-    named = with_sound.assign(track_id=with_sound.index.astype(str))
-    for number, pair in enumerate(copy_pairs(named) if len(named) else []):
-        linked.loc[[int(place) for place in pair], f"copy {number}"] = "copy"
-    group = connected_rows(linked.fillna(""))
-    tracks["recording"] = tracks["track_id"].groupby(group).transform("first")
-    tracks["artist"] = tracks["artist"].groupby(tracks["key"]).transform("first")
-    return tracks
-
-
-def touched(parts: Mapping[str, pd.DataFrame]) -> pd.Series:
+def touched(tracks: pd.DataFrame) -> pd.Series:
     """Say for each track of the part "test" whether another part holds something of it."""
-    tracks = together(parts)
     test = tracks["part"] == "test"
     others = tracks[~test]
-    same = [
-        tracks[kind].isin(set(others[kind]) - {""}) for kind in ("track", "recording", "artist")
-    ]
+    same = [tracks[kind].isin(set(others[kind]) - {""}) for kind in KINDS]
     return pd.Series(np.any(same, axis=0)[test], tracks["track_id"][test])
 
 
@@ -151,26 +159,24 @@ def flattered(test: pd.Series) -> tuple[float, float, float] | None:
     by track), less how often when not (by artist). Other systems may gain more, or less.
     """
     answers = load_answers().query("system == @SYSTEM")
-    genres = answers.columns[7:]
-    right = answers.assign(right=answers[genres].idxmax(axis=1) == answers["genre"])
-    gain = right.pivot_table("right", "track_id", "split")
-    gain = (gain["track"] - gain["artist"]).reindex(test.index[test]).dropna()
-    if len(gain) < FEWEST:
+    answers = answers[answers["track_id"].isin(test.index[test])]
+    if answers["track_id"].nunique() < FEWEST:
         return None
-    artist = answers.drop_duplicates("track_id").set_index("track_id")["artist"][gain.index]
-    sums = gain.groupby(artist.where(artist != "", gain.index)).agg(["sum", "size"]).to_numpy()
-    drawn = sums[np.random.default_rng(0).integers(len(sums), size=(N_DRAWS, len(sums)))].sum(
-        axis=1
+    answers = answers.assign(
+        says=answers[answers.columns[7:]].idxmax(axis=1),
+        group=answers["artist"].where(answers["artist"] != "", answers["track_id"]),
     )
-    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
-    return tuple(float(test.mean() * value) for value in (gain.mean(), low, high))
+    keys = ["track_id", "seed", "genre", "group"]
+    said = answers.pivot_table("says", keys, "split", aggfunc="first").reset_index()
+    gain = paired_difference(said["genre"], said["track"], said["artist"], said["group"])
+    return tuple(float(test.mean() * value) for value in gain[:3])
 
 
-def describe(parts: Mapping[str, pd.DataFrame], leaks: pd.DataFrame) -> Iterator[str]:
+def describe(tracks: pd.DataFrame, leaks: pd.DataFrame) -> Iterator[str]:
     """Yield lines of Markdown that say what parts share, and what it may be worth."""
-    sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
-    known = sum((part["artist"] != "").sum() for part in parts.values())
-    yield f"Tracks: {sizes}; of {known} the artist is known."
+    parts = list(tracks["part"].unique())
+    sizes = ", ".join(f"{name} {(tracks['part'] == name).sum()}" for name in parts)
+    yield f"Tracks: {sizes}; of {(tracks['artist'] != '').sum()} the artist is known."
     if leaks.empty:
         yield "Nothing is shared."
         return
@@ -185,7 +191,7 @@ def describe(parts: Mapping[str, pd.DataFrame], leaks: pd.DataFrame) -> Iterator
         if len(both):
             told = ", ".join(f"{count} {kind}s" for kind, count in both.items())
             yield f"{first} and {second} share {told}."
-    test = touched(parts)
+    test = touched(tracks)
     yield f"{test.sum()} of {len(test)} test tracks ({test.mean():.0%}) are touched."
     worth = flattered(test)
     if worth is None:
@@ -198,12 +204,13 @@ def describe(parts: Mapping[str, pd.DataFrame], leaks: pd.DataFrame) -> Iterator
         )
 
 
-def as_numbers(parts: Mapping[str, pd.DataFrame], leaks: pd.DataFrame) -> dict[str, object]:
+def as_numbers(tracks: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, object]:
     """Return the same as numbers and text, for a JSON file."""
-    test = touched(parts)
+    test, known = touched(tracks), tracks[tracks["artist"] != ""]
+    parts = tracks["part"].unique()
     return {
-        "tracks": {name: len(part) for name, part in parts.items()},
-        "artists known": {name: int((part["artist"] != "").sum()) for name, part in parts.items()},
+        "tracks": {name: int((tracks["part"] == name).sum()) for name in parts},
+        "artists known": {name: int((known["part"] == name).sum()) for name in parts},
         "shared": leaks.to_dict("records"),
         "test tracks touched": int(test.sum()),
         "flattered by": flattered(test),

@@ -36,7 +36,9 @@ def run(*arguments):
 
 
 def parts(**sources):
-    return {name: leaks.read_part(source, "index.txt") for name, source in sources.items()}
+    return leaks.together(
+        {name: leaks.read_part(source, "index.txt") for name, source in sources.items()}
+    )
 
 
 def test_lists_and_tables_share_artists_whatever_their_spelling_and_known_copies(folder):
@@ -79,7 +81,7 @@ def test_folders_share_what_sounds_the_same_under_other_names(folder):
         (folder / place).parent.mkdir(parents=True)
         soundfile.write(folder / place, samples, RATE)
     soundfile.write(folder / "test" / "rock" / "c.wav", other, RATE)
-    both = {name: leaks.read_part(folder / name) for name in ("train", "test")}
+    both = leaks.together({name: leaks.read_part(folder / name) for name in ("train", "test")})
     (found,) = leaks.find_leaks(both).to_dict("records")
     assert found["kind"] == "recording" and (found["train"], found["test"]) == (1, 1)
     assert leaks.touched(both).tolist() == [True, False]
