@@ -35,6 +35,7 @@ html_title = project
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = [("guess.js", {"defer": "defer"})]
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_theme_options = {

@@ -5,6 +5,7 @@ from .audio import AudioError as AudioError
 from .audio import player as player
 from .audio import read_audio as read_audio
 from .classroom import check_answer as check_answer
+from .classroom import compare_guess as compare_guess
 from .classroom import start_lesson as start_lesson
 from .datasets import describe_source as describe_source
 from .datasets import load_songs as load_songs

@@ -120,6 +120,7 @@ def test_a_song_can_be_chosen_with_the_button(page, tmp_path):
 
 def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
     page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.add_init_script("localStorage.setItem('guess:off', 'yes')")  # all outcomes are shown
     for path in [*site.glob("[it]*.html"), *site.glob("notebooks/**/*.html")]:
         page.goto(path.as_uri())
         wide = page.evaluate(
@@ -154,3 +155,32 @@ def test_solutions_are_folded_until_they_are_asked_for(browser, site):
     assert not folded.first.locator("pre").is_visible()
     folded.first.locator("summary").click()
     assert folded.first.locator("pre").is_visible()
+
+
+def test_an_outcome_is_hidden_until_a_guess_was_made_which_is_kept(browser, site):
+    page = browser.new_page()
+    page.goto((site / "notebooks" / "04_test_honestly.html").as_uri())
+    form = page.locator("form.guess").first
+    outcome = page.get_by_text("outcome: 0.95")
+    assert form.is_visible() and not outcome.is_visible()
+    form.get_by_label("Your guess").fill("<b>0.7</b>")
+    form.get_by_role("button", name="Show what came out").click()
+    for _ in range(2):
+        assert outcome.is_visible() and not form.is_visible()
+        assert "guessed: <b>0.7</b> " in outcome.inner_text()
+        page.reload()
+    assert page.locator("form.guess").nth(1).is_visible()
+    page.get_by_role("button", name="Stop asking").first.click()
+    page.goto((site / "notebooks" / "05_dense_network.html").as_uri())
+    assert page.locator("form.guess").count() and not page.locator("form.guess:visible").count()
+    assert not page.locator(".cell_output:not(:visible)").count()
+
+
+def test_everything_is_shown_without_javascript(browser, site):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((site / "notebooks" / "04_test_honestly.html").as_uri())
+    assert page.get_by_text("outcome: 0.95").is_visible()
+    choices = page.locator("details.choice")
+    assert choices.count() >= 6
+    choices.first.locator("summary").click()
+    assert choices.first.get_attribute("open") is not None

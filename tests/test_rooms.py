@@ -22,7 +22,7 @@ MOST_LINES = {
     "__main__": 8,
     "audio": 231,
     "cache": 83,
-    "classroom": 129,
+    "classroom": 132,  # guesses beside outcomes
     "cli": 110,
     "copies": 91,
     "datasets": 187,  # the songs, and that they are as they were installed
