@@ -1,7 +1,7 @@
 """Lesson 8 in a real JupyterLab, in a real browser: run to its end, looked at, listened to.
 
-And the pages of the site, as wide as a phone. It needs Chromium or Chrome; `make browser-test`
-runs it.
+And the pages of the site: as wide as a phone, and checked by axe. It needs Chromium or Chrome;
+`make browser-test` runs it.
 """
 
 import os
@@ -20,6 +20,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 QUIET = ["gpu", "quic", "background-networking", "component-update", "sync"]
 MINUTE = 60_000  # in the milliseconds that Playwright counts in
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+# Code is coloured by kind. Axe is shown one word of each kind on a page: it is slow with thousands.
+ONE_OF_A_KIND = """() => {
+    const seen = new Set();
+    for (const word of document.querySelectorAll('.highlight span'))
+        seen.has(word.className) ? word.replaceWith(word.textContent) : seen.add(word.className);
+}"""
+OF_THE_THEME = ["color-contrast", "link-in-text-block"]  # the rules of axe that look at colours
 
 pytestmark = pytest.mark.browser
 
@@ -130,6 +137,13 @@ def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
                .map(one => one.innerText?.slice(0, 80) ?? one.alt)"""
         )
         assert wide == [], path.name
+        out_of_reach = page.evaluate(
+            """[...document.querySelectorAll('.bd-content *')]
+               .filter(one => one.scrollWidth > one.clientWidth + 1 && one.tabIndex < 0
+                              && /auto|scroll/.test(getComputedStyle(one).overflowX))
+               .map(one => one.outerHTML.slice(0, 80))"""
+        )
+        assert out_of_reach == [], path.name  # what can be scrolled, but not with the keys
         if path.parent == site:
             continue
         assert page.locator("a.left-prev").count() == page.locator("a.right-next").count() == 1
@@ -139,6 +153,28 @@ def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
             assert page.locator(f"a[href*='{host}'][href$='{notebook}']").count() == 1
         texts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
         assert all(len(text) > 20 for text in texts), path.name
+
+
+@pytest.mark.parametrize(("theme", "rules"), [("light", None), ("dark", OF_THE_THEME)])
+def test_axe_has_no_serious_objection_to_the_sites_pages(browser, site, theme, rules):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(color_scheme=theme, reduced_motion="reduce")
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    found = []
+    for path in [*site.glob("*.html"), *site.glob("notebooks/**/*.html")]:
+        page.goto(path.as_uri())
+        assert page.locator("html").get_attribute("data-theme") == theme
+        filters = "all => all.map(one => getComputedStyle(one).filter)"
+        assert {*page.eval_on_selector_all(".bd-content img", filters)} <= {"none"}  # true colours
+        page.evaluate(ONE_OF_A_KIND)
+        found += [
+            f"{path.relative_to(site)}: {rule['id']}: {element['html']}"
+            for rule in Axe().run(page, options=options).response["violations"]
+            if rule["impact"] in ("serious", "critical")
+            for element in rule["nodes"]
+        ]
+    assert found == []
 
 
 def test_the_search_finds_where_a_word_is_taught(browser, site):

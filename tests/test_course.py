@@ -1,7 +1,9 @@
 """What is stored of the course: lessons, exercises and pages that fit together and can be read."""
 
+import base64
 import copy
 import functools
+import io
 import itertools
 import json
 import os
@@ -102,6 +104,15 @@ def test_stored_outputs_are_of_one_run_without_faults_and_figures_are_described(
     for output in itertools.chain.from_iterable(cell.outputs for cell in cells):
         if "image/png" in output.get("data", {}):
             assert len(output.metadata["image/png"]["alt"]) > 20
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_stored_figures_bring_their_light_ground_and_hide_nothing_in_a_dark_theme(name):
+    for output in itertools.chain.from_iterable(cell.outputs for cell in code_cells(read(name))):
+        if image := output.get("data", {}).get("image/png"):
+            pixels = plt.imread(io.BytesIO(base64.b64decode(image)))
+            assert pixels.shape[2] == 3 or pixels[..., 3].min() == 1
+            assert pixels[0, 0, :3].min() > 0.9
 
 
 def test_the_version_is_the_same_wherever_it_is_named():

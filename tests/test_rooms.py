@@ -20,7 +20,7 @@ ROOMS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.g
 MOST_LINES = {
     "__init__": 16,
     "__main__": 8,
-    "audio": 231,
+    "audio": 252,  # two curves that are heard, one in each ear
     "cache": 83,
     "classroom": 132,  # guesses beside outcomes
     "cli": 110,
