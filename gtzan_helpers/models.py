@@ -117,7 +117,7 @@ class Models(NamedTuple):
 def save_models(models: Models, folder: str | Path) -> None:
     """Save networks and what belongs to them in a new folder, whole or not at all.
 
-    Their files load with Keras alone, without this package.
+    Their files load without this package, too, with a Keras that is no older than the one here.
 
     Parameters
     ----------
@@ -336,8 +336,7 @@ def best_temperature(votes: NDArray, labels: NDArray[np.intp]) -> float:
 def _write(models: Models, folder: Path) -> None:
     folder.mkdir()
     for network, name in zip((models.dense, models.cnn), FILES, strict=False):
-        # A copy without what training needs, which takes twice the room of the weights.
-        copy = type(network).from_config(network.get_config())
+        copy = _bare(network)
         copy.set_weights(network.get_weights())
         copy.save(folder / name)
     arrays = {"known": models.known, "distances": models.distances, "head": models.head}
@@ -345,25 +344,35 @@ def _write(models: Models, folder: Path) -> None:
     np.savez(folder / "known.npz", **arrays)
     about = {name: getattr(models, name) for name in ("genres", "track_seconds", "trained_on")}
     about |= {"card": models.card.to_dict("index"), "inputs": INPUTS, "versions": VERSIONS}
+    about["amplitude"] = 1 / models.cnn.get_layer("scale").scale  # no weight, but measured, too
     about["checksum"] = _checksum(about, folder)
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def _read(about: dict, folder: Path) -> Models:
-    from .networks import keras
+    from .networks import abdoli_cnn, dense_network
 
     if about["inputs"] != INPUTS:
         raise CourseError("made for other features or another sample rate than are measured here")
     if about.pop("checksum") != _checksum(about, folder):
         raise CourseError("a file was changed, so its scaler or the order of genres may not fit")
-    dense, cnn = (keras.models.load_model(folder / name) for name in FILES[:2])
-    if {len(about["genres"])} != {dense.output_shape[-1], cnn.output_shape[-1]}:
-        raise CourseError("the networks have another number of outputs than there are genres")
+    # Their weights alone: an older Keras does not know all the options that a newer one writes.
+    n_features, n_genres = len(FEATURE_NAMES), len(about["genres"])
+    n_samples, amplitude = round(SLICE_SECONDS * SAMPLE_RATE), about["amplitude"]
+    dense = _bare(dense_network(n_features, n_genres))
+    cnn = _bare(abdoli_cnn(n_samples, n_genres, amplitude=amplitude))
+    for network, name in zip((dense, cnn), FILES, strict=False):
+        network.load_weights(folder / name)
     card = pd.DataFrame.from_dict(about["card"], orient="index")
     seconds, trained_on = float(about["track_seconds"]), about["trained_on"]
     with np.load(folder / "known.npz") as kept:
         known, distances, head = kept["known"], kept["distances"], kept.get("head")
     return Models(dense, cnn, about["genres"], seconds, card, known, distances, trained_on, head)
+
+
+def _bare(network: keras.Model) -> keras.Model:
+    """Return a network of the same layers without what training needs: twice the weights' room."""
+    return type(network).from_config(network.get_config())
 
 
 def _checksum(about: dict, folder: Path) -> str:

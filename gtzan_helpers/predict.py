@@ -198,8 +198,9 @@ def choose_song(models: Models | None = None) -> ipywidgets.Widget:
     Returns
     -------
     ipywidgets.Widget
-        For JupyterLab, Binder and Colab. Large files, of more than 10 MB or so, may not pass; give
-        their path to `classify_song` instead.
+        For JupyterLab, Binder and Colab. Large files, of more than 10 MB or so, may not pass, on
+        Colab perhaps not even one of 1 MB (issue 3452 of ipywidgets): put such a file into the
+        notebook's folder, and give its path to `classify_song` instead.
 
     Examples
     --------
@@ -218,9 +219,9 @@ def choose_song(models: Models | None = None) -> ipywidgets.Widget:
     def show(change: dict[str, object]) -> None:
         shown.clear_output()
         with shown, tempfile.TemporaryDirectory() as folder:
-            for file in change["new"]:
-                song = Path(folder, Path(file["name"]).name)
-                song.write_bytes(file["content"])
+            for name, content in _uploaded(change["new"]):
+                song = Path(folder, Path(name).name)
+                song.write_bytes(content)
                 try:
                     display(classify_song(song, models))
                 except audio.AudioError as error:
@@ -228,6 +229,13 @@ def choose_song(models: Models | None = None) -> ipywidgets.Widget:
 
     button.observe(show, names="value")
     return VBox([button, shown])
+
+
+def _uploaded(value: tuple | dict) -> list[tuple[str, bytes]]:
+    """Return name and content of the files that a button holds."""
+    if isinstance(value, dict):  # of ipywidgets 7, which Colab has
+        return [(name, file["content"]) for name, file in value.items()]
+    return [(file["name"], file["content"]) for file in value]
 
 
 def _ask_cnn(path: Path, song_seconds: float, models: Models) -> pd.DataFrame:

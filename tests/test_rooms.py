@@ -35,12 +35,12 @@ MOST_LINES = {
     "leaks": 126,  # a command of its own, for anyone's division
     "lists": 79,
     "measured": 49,
-    "models": 209,  # the head on musicnn, for the third opinion
+    "models": 215,  # the head on musicnn, for the third opinion; weights that any Keras reads
     "mp3": 84,
     "networks": 205,  # three networks, each as readable as the paper's table
     "outputs": 45,
     "plots": 363,  # each lesson's longer drawings, so that its own cells stay short
-    "predict": 160,
+    "predict": 164,  # two forms of what its button holds: Colab has ipywidgets 7
     "pretrained": 88,
     "slices": 114,
     "splits": 128,  # ties fall by lot, so that the largest artists come to every part

@@ -45,11 +45,11 @@ PINS = [
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 ]
-# What Colab had in February 2026 (pip-freeze.gpu.txt of github.com/googlecolab/backend-info).
+# What Colab had in August 2026 (pip-freeze.txt of github.com/googlecolab/backend-info).
 COLAB = """
-    audioread==3.1.0 click==8.3.1 ipython==7.34.0 jax==0.7.2 joblib==1.5.3 keras==3.10.0
-    lazy-loader==0.4 librosa==0.11.0 matplotlib==3.10.0 numpy==2.0.2 packaging==26.0 pandas==2.2.2
-    pooch==1.9.0 psutil==5.9.5 scikit-learn==1.6.1 scipy==1.16.3 seaborn==0.13.2 soundfile==0.13.1
+    audioread==3.1.0 click==8.4.2 ipython==7.34.0 jax==0.7.2 joblib==1.5.3 keras==3.13.2
+    lazy-loader==0.5 librosa==0.11.0 matplotlib==3.10.0 numpy==2.1.3 packaging==26.3 pandas==2.2.3
+    pooch==1.9.0 psutil==5.9.5 scikit-learn==1.6.1 scipy==1.16.3 seaborn==0.13.2 soundfile==0.14.0
     tqdm==4.67.3
 """
 
