@@ -22,7 +22,7 @@ project = "What genre is this?"
 author = "The GTZAN course"
 project_copyright = "text CC BY 4.0, code MIT"
 version = release = PROJECT["version"]
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx_revealjs"]
 myst_enable_extensions = ["dollarmath", "substitution"]
 nb_execution_mode = "off"
 nb_number_source_lines = False
@@ -54,6 +54,13 @@ html_theme_options = {
     "navbar_end": [],
     "navbar_persistent": [],
 }
+
+# Slides (tools/handouts.py).
+revealjs_static_path = html_static_path
+revealjs_style_theme = "white"
+revealjs_css_files = ["slides.css"]
+revealjs_script_conf = {"width": 1280, "height": 720, "hash": True, "slideNumber": True}
+revealjs_script_plugins = [{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}]
 
 # Every lesson names its own repository, Binder and Colab; these depend on where it is published.
 linkcheck_ignore = [
