@@ -59,7 +59,13 @@ html_theme_options = {
 revealjs_static_path = html_static_path
 revealjs_style_theme = "white"
 revealjs_css_files = ["slides.css"]
-revealjs_script_conf = {"width": 1280, "height": 720, "hash": True, "slideNumber": True}
+revealjs_script_conf = {
+    "width": 1280,
+    "height": 720,
+    "hash": True,
+    "slideNumber": "c/t",
+    "transition": "none",
+}
 revealjs_script_plugins = [{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}]
 
 # Every lesson names its own repository, Binder and Colab; these depend on where it is published.

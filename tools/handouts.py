@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHOICE = re.compile(r"<details.*?><summary>(.*?)</summary>(.*?)</details>")
 EMBEDDED = re.compile(r'<img alt="([^"]*)"[^>]* src="data:image/png;base64,([^"]*)"')
+BREAK = "```{revealjs-break}\n:notitle:\n```\n\n"  # a new slide, without a heading
 FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">
 <span class="title"></span> · <span class="pageNumber"></span> / <span class="totalPages"></span>
 </div>"""
@@ -123,14 +124,17 @@ def deck(notebook: NotebookNode, guide: str) -> str:
     said = timetable(guide)
     remarks = iter(in_step(remarks_on_figures(guide), list(figures(notebook.cells))))
     outcomes = iter(in_step(rows(guide, "prompt"), list(prompts(notebook.cells))))
-    made = [plain(notebook.cells[0].source) + notes(*said[""])]
+    opening, when, goals = plain(notebook.cells[0].source).partition("When you are done")
+    made = [opening + notes(*said[""]), BREAK + when + goals]
     for cell, after in pairwise([*notebook.cells[1:], {}]):
         for shown in figures([cell]):
             made.append(figure_slide(shown, next(remarks)))
         if cell.cell_type == "markdown":
             made += text_slides(cell.source, is_guess(after), said)
         for question in prompts([cell, after]):
-            made.append(f"### Guess first\n\n{question}" + notes(": ".join(next(outcomes))))
+            *_, above, _ = ["", *cell.source.split("\n\n")]
+            own = "" if above.startswith("#") else BREAK
+            made.append(f"{own}**Guess first.** {question}" + notes(": ".join(next(outcomes))))
     question, answer = exit_question(guide)
     return "\n\n".join([*made, f"## At the door\n\n{question}{notes(answer)}"]) + "\n"
 
@@ -186,7 +190,7 @@ def figure_slide(figure: Figure, remark: str) -> str:
     png = re.sub(r"\s", "", figure.png)
     alt = json.dumps(figure.alt, ensure_ascii=False)
     image = f"```{{image}} data:image/png;base64,{png}\n:alt: {alt}\n```"
-    return f"```{{revealjs-break}}\n:notitle:\n```\n\n{image}{notes(remark)}"
+    return f"{BREAK}{image}{notes(remark)}"
 
 
 def notes(*paragraphs: str) -> str:
