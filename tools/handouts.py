@@ -40,7 +40,7 @@ FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">
 ON_PAPER = """articles => {
     document.querySelector("article").innerHTML = articles.join("");
     document.querySelectorAll("article details").forEach(one => one.open = true);
-    document.querySelectorAll("article a:not([href^=http])").forEach(one => one.replaceWith(
+    document.querySelectorAll("article a:not([href^=http], [href^='#'])").forEach(one => one.replaceWith(
         ...one.childNodes));
 }"""
 
@@ -261,7 +261,7 @@ def chromium() -> Iterator[Browser]:
 
 def print_pages(browser: Browser, pages: list[Path], place: Path) -> None:
     """Print pages of the site, one after the other, into one PDF."""
-    click.echo(place.name)
+    click.echo(f"{place.parent.name}/{place.name}")
     page = browser.new_page()
     articles = []
     for path in reversed(pages):
@@ -284,7 +284,7 @@ def print_pages(browser: Browser, pages: list[Path], place: Path) -> None:
 
 def print_deck(browser: Browser, deck: Path, place: Path) -> None:
     """Print a deck, a slide a page."""
-    click.echo(f"slides/{place.name}")
+    click.echo(f"{place.parent.name}/{place.name}")
     page = browser.new_page()
     page.goto(f"{deck.as_uri()}?print-pdf")
     page.locator(".pdf-page").last.wait_for()
