@@ -23,6 +23,12 @@ offline-test: .venv/installed  ## make the offline kit and start it with the net
 network-test: .venv/installed  ## download Sturm's index and the mini data set for real
 	$(RUN) -m pytest -m network tests/test_network.py
 
+slides: .venv/installed  ## make slides of the lessons, with what to say, in build/slides
+	@$(RUN) tools/handouts.py slides
+
+pdf: .venv/installed  ## print lessons, exercises, guide and slides to build/pdf, with Chromium
+	@$(RUN) tools/handouts.py pdf
+
 links: .venv/installed  ## ask whether every address that the course names still answers
 	@$(RUN) tools/course.py links
 
@@ -55,4 +61,4 @@ clean:  ## remove what was built; the environment in .venv stays
 	@$(PYTHON) tools/install.py
 
 .PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test links lint-workflows \
-	demo lock clean
+	slides pdf demo lock clean
