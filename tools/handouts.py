@@ -40,8 +40,8 @@ FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">
 ON_PAPER = """articles => {
     document.querySelector("article").innerHTML = articles.join("");
     document.querySelectorAll("article details").forEach(one => one.open = true);
-    document.querySelectorAll("article a:not([href^=http], [href^='#'])").forEach(one => one.replaceWith(
-        ...one.childNodes));
+    document.querySelectorAll("article a:not([href^=http], [href^='#'])")
+        .forEach(one => one.replaceWith(...one.childNodes));
 }"""
 
 
