@@ -179,6 +179,22 @@ def test_a_printed_lesson_can_be_selected_and_no_page_is_nearly_empty(browser, s
 
 
 @pytest.mark.browser
+def test_nothing_is_cut_off_at_the_edge_of_the_paper(browser, site):
+    page = browser.new_page(viewport={"width": 658, "height": 990})  # A4 without its margins
+    page.emulate_media(media="print")
+    for path in [*site.glob("notebooks/**/0*.html"), *site.glob("teach*.html")]:
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        wide = page.eval_on_selector_all(
+            "article :is(table, pre, img)",
+            """all => all.filter(one => one.getBoundingClientRect().right > 659
+                                     || one.scrollWidth > one.clientWidth + 1)
+               .map(one => one.innerText?.slice(0, 80) || one.alt)""",
+        )
+        assert wide == [], path.name
+
+
+@pytest.mark.browser
 def test_the_guide_and_solutions_are_printed_whole(browser, site, tmp_path):
     handouts.print_pages(browser, sorted(site.glob("teach*.html")), tmp_path / "guide.pdf")
     guide = "".join(pages_of(tmp_path / "guide.pdf"))
