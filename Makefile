@@ -14,7 +14,7 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) tools/sync.py --check
 	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
-browser-test: .venv/installed  ## lesson 8 in JupyterLab, the site on a phone, slides, PDFs, in Chromium
+browser-test: .venv/installed  ## lesson 8 in JupyterLab; site (on a phone, by axe), slides, PDFs; in Chromium
 	$(RUN) -m pytest -m browser tests/test_browser.py tests/test_handouts.py
 
 offline-test: .venv/installed  ## make the offline kit and start it with the network switched off

@@ -35,6 +35,7 @@ html_title = project
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = [("guess.js", {"defer": "defer"})]
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_theme_options = {
@@ -135,8 +136,19 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
         image["alt"] = output.metadata.get("image/png", {}).get("alt", "")
 
 
+def name_toggles(app: Sphinx, page: str, template: str, context: dict, *_: object) -> None:
+    """Name what unfolds a part of the sidebar: the theme gives it an arrow and no words."""
+    if not (toctree := context.get("generate_toctree_html")):
+        return  # slides have no sidebar
+    named = '<summary aria-label="Pages in this section">'
+    context["generate_toctree_html"] = lambda *args, **options: str(
+        toctree(*args, **options)
+    ).replace("<summary>", named)
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("config-inited", list_lessons)
     app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("doctree-read", describe_figures)
+    app.connect("html-page-context", name_toggles, priority=900)  # after the theme

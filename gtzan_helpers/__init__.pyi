@@ -4,7 +4,9 @@ from . import pretrained as pretrained
 from .audio import AudioError as AudioError
 from .audio import player as player
 from .audio import read_audio as read_audio
+from .audio import sonify as sonify
 from .classroom import check_answer as check_answer
+from .classroom import compare_guess as compare_guess
 from .classroom import start_lesson as start_lesson
 from .datasets import describe_source as describe_source
 from .datasets import load_songs as load_songs

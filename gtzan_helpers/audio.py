@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile as sf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .cache import file_state
 from .errors import CourseError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 PLAYER_SECONDS = 10.0
+LOWEST_PITCH, HIGHEST_PITCH = 220.0, 880.0  # Hz, of curves that are heard
+FADE_SECONDS = 0.02  # a tone that begins and ends at once would click
 # What is used of a longer track, so that a mix of an hour among clips costs no more than they do.
 LONGEST_SECONDS = 300.0
 # The length of a frame in which silence and cut-off peaks are looked for: a full period of the
@@ -185,9 +187,9 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
 
     Parameters
     ----------
-    samples : ndarray, shape (n_samples,)
-        Mono waveform. Its level is kept unless it passes full scale; what lies behind the first
-        10 s is left out, and the label says so.
+    samples : ndarray, shape (n_samples,) or (n_samples, 2)
+        Waveform, mono or stereo. Its level is kept unless it passes full scale; what lies behind
+        the first 10 s is left out, and the label says so.
     sample_rate : int
         Hz.
     label : str
@@ -200,7 +202,7 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
     Raises
     ------
     ValueError
-        If `samples` is empty, not mono, or holds values that are not numbers.
+        If `samples` is empty, has more than two channels, or holds values that are not numbers.
 
     Examples
     --------
@@ -211,8 +213,9 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
     from IPython.display import HTML
 
     samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
-        raise ValueError(f"a mono waveform of finite numbers is needed, not {samples.shape}")
+    known = samples.ndim == 1 or samples.shape[1:] == (2,)
+    if not known or len(samples) == 0 or not np.isfinite(samples).all():
+        raise ValueError(f"a waveform of finite numbers is needed, not {samples.shape}")
     excerpt = samples[: round(PLAYER_SECONDS * sample_rate)]
     if len(excerpt) < len(samples):
         cut = f"the first {PLAYER_SECONDS:g} s of {len(samples) / sample_rate:.0f} s"
@@ -224,6 +227,58 @@ def player(samples: NDArray, sample_rate: int = 22050, label: str = "") -> HTML:
     text = html.escape(label)
     sound = f'<audio controls aria-label="{text}" src="{source}"></audio>'
     return HTML(f"<figure><figcaption>{text}</figcaption>{sound}</figure>")
+
+
+def sonify(
+    left: ArrayLike, right: ArrayLike, seconds: float = 4.0, sample_rate: int = 22050
+) -> NDArray[np.float32]:
+    """Make two curves audible: a tone in each ear, the higher the value, the higher its pitch.
+
+    Both tones share one scale, from an A (220 Hz) at the lowest value of both curves, two octaves
+    up to 880 Hz at the highest: equal differences are equal intervals, equal values sound equal.
+
+    Parameters
+    ----------
+    left, right : array_like, shape (n_values,)
+        The curves, of equal length; values between are interpolated.
+    seconds : float
+        How long they sound.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (n_samples, 2), float32
+        Stereo waveform, for `player`.
+
+    Raises
+    ------
+    ValueError
+        If the curves differ in length, have less than two values, or hold some that are not
+        numbers.
+
+    Examples
+    --------
+    >>> history = gh.fit(network, training, validation)
+    >>> gh.player(gh.sonify(history["loss"], history["val_loss"]), label="two losses")
+
+    Lesson: 05_dense_network.
+    """
+    left, right = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
+    if left.shape != right.shape or left.ndim != 1 or len(left) < 2:
+        raise ValueError(f"two curves of equal length are needed, not {left.shape}, {right.shape}")
+    curves = np.column_stack([left, right])
+    if not np.isfinite(curves).all():
+        raise ValueError("a curve holds values that are not numbers (NaN or infinity)")
+    heights = (curves - curves.min()) / (np.ptp(curves) or 1.0)
+    n_samples = round(seconds * sample_rate)
+    places = np.linspace(0, len(curves) - 1, n_samples)
+    heights = np.column_stack([np.interp(places, range(len(curves)), h) for h in heights.T])
+    hertz = LOWEST_PITCH * (HIGHEST_PITCH / LOWEST_PITCH) ** heights
+    phases = 2 * np.pi * np.cumsum(hertz, axis=0) / sample_rate  # without a jump, and so a click
+    from_end = np.minimum(np.arange(n_samples), np.arange(n_samples)[::-1])
+    level = 0.3 * np.minimum(1.0, from_end / (FADE_SECONDS * sample_rate))
+    return (level[:, None] * np.sin(phases)).astype(np.float32)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a class needs: the set-up cell, the doctor, and the check under each exercise.
+"""What a class needs: the set-up cell, the doctor, guesses, and the check under each exercise.
 
 The doctor says in plain words what this machine has and lacks. A check says "Right", or gives a
 hint; never a traceback. It must not hold the answer in plain sight: it computes it in another way
@@ -169,6 +169,29 @@ def _trial(library: str, program: str, *prefixes: str) -> list[Finding]:
     cure = f"Unset {variables.partition('=')[0]}" if variables else ""
     found = f"{library} cannot start; {variables}: {last:.200} (status {done.returncode})"
     return [Finding(found, cure or f"pip install --upgrade {library.lower()}")]
+
+
+def compare_guess(guess: object, outcome: object) -> None:
+    """Print what was guessed before a cell ran beside what came out.
+
+    The guess stays in the cell, so it is kept with the notebook.
+
+    Parameters
+    ----------
+    guess : text or number
+        What the reader wrote before the cell ran; "" if nothing.
+    outcome : text or number
+        What came out; a float is rounded to two digits.
+
+    Examples
+    --------
+    >>> gh.compare_guess("wider", "narrower")
+    guessed: wider    outcome: narrower
+
+    Lesson: 04_test_honestly and others.
+    """
+    shown = round(outcome, 2) if isinstance(outcome, float) else outcome
+    print(f"guessed: {'nothing yet' if guess == '' else guess}    outcome: {shown}")
 
 
 def check_answer(checks: Callable[[], Iterable[object]], points: int = 1) -> int:

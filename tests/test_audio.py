@@ -14,7 +14,7 @@ import pytest
 import soundfile as sf
 
 from gtzan_helpers import audio
-from gtzan_helpers.audio import AudioError, player, read_audio, read_header
+from gtzan_helpers.audio import AudioError, player, read_audio, read_header, sonify
 
 RATE = 22050
 KINDS = ["wav", "au", "aiff", "flac", "ogg", "mp3"]
@@ -190,7 +190,58 @@ def test_a_rate_that_mp3_does_not_know_is_played_as_wav():
     assert (kind, rate, len(samples)) == ("audio/wav", 4000, 8000)
 
 
-@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros((10, 2)), np.array([0.0, np.nan])])
+@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros((10, 3)), np.array([0.0, np.nan])])
 def test_a_player_refuses_what_is_not_a_waveform(samples):
     with pytest.raises(ValueError, match="waveform"):
         player(samples)
+
+
+# Curves that are heard
+
+
+def test_the_pitch_of_each_ear_follows_its_curve_on_one_scale_for_both():
+    flat, rising = [2.0] * 5, [0.0, 1.0, 2.0, 3.0, 4.0]
+    samples = sonify(flat, rising, seconds=5)
+    assert (samples.shape, samples.dtype) == ((5 * RATE, 2), np.float32)
+    left, right = (
+        [pitch(ear[start : start + 1000]) for start in (0, 54625, 109250)] for ear in samples.T
+    )
+    assert left == pytest.approx([440, 440, 440], abs=RATE / 1000)
+    assert right == pytest.approx([220, 440, 880], abs=RATE / 1000)
+
+
+def test_curves_are_heard_without_clicks_and_far_from_full_scale():
+    samples = sonify([0, 5, 0, 5], [5, 0, 5, 0], seconds=2)
+    assert 0.29 < np.abs(samples).max() < 0.31
+    assert samples[[0, -1]] == pytest.approx(0, abs=1e-6)
+    steepest = 0.3 * 2 * np.pi * 880 / RATE  # of a sine at the highest pitch
+    assert np.abs(np.diff(samples, axis=0)).max() < 1.01 * steepest
+
+
+def test_two_ears_hear_the_same_where_two_curves_are_equal():
+    falling = [3.0, 2.0, 1.0]
+    one, other = sonify(falling, falling).T
+    assert np.array_equal(one, other)
+    assert pitch(sonify([1, 1], [1, 1])[:, 0]) == pytest.approx(220, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "reason"),
+    [
+        ([1.0], [2.0], "two curves"),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], "two curves"),
+        (1.0, 2.0, "two curves"),
+        ([1.0, np.nan], [1.0, 2.0], "not numbers"),
+    ],
+)
+def test_what_is_no_pair_of_curves_is_not_made_audible(left, right, reason):
+    with pytest.raises(ValueError, match=reason):
+        sonify(left, right)
+
+
+def test_a_player_plays_each_ear_its_own():
+    ears = np.column_stack([tone(), np.zeros(2 * RATE)])
+    _, _, samples, _ = played(ears)
+    assert samples.shape[1] == 2
+    assert pitch(samples[:, 0]) == pytest.approx(440, abs=1)
+    assert np.abs(samples[:, 1]).max() < 0.01 < 0.4 < np.abs(samples[:, 0]).max()

@@ -1,7 +1,7 @@
 """Lesson 8 in a real JupyterLab, in a real browser: run to its end, looked at, listened to.
 
-And the pages of the site, as wide as a phone. It needs Chromium or Chrome; `make browser-test`
-runs it.
+And the pages of the site: as wide as a phone, and checked by axe. It needs Chromium or Chrome;
+`make browser-test` runs it.
 """
 
 import os
@@ -20,6 +20,13 @@ LESSON = "08_compare_and_use.ipynb"
 QUIET = ["gpu", "quic", "background-networking", "component-update", "sync"]
 MINUTE = 60_000  # in the milliseconds that Playwright counts in
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+# Code is coloured by kind. Axe is shown one word of each kind on a page: it is slow with thousands.
+ONE_OF_A_KIND = """() => {
+    const seen = new Set();
+    for (const word of document.querySelectorAll('.highlight span'))
+        seen.has(word.className) ? word.replaceWith(word.textContent) : seen.add(word.className);
+}"""
+OF_THE_THEME = ["color-contrast", "link-in-text-block"]  # the rules of axe that look at colours
 
 pytestmark = pytest.mark.browser
 
@@ -120,6 +127,7 @@ def test_a_song_can_be_chosen_with_the_button(page, tmp_path):
 
 def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
     page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.add_init_script("localStorage.setItem('guess:off', 'yes')")  # all outcomes are shown
     for path in [*site.glob("[it]*.html"), *site.glob("notebooks/**/*.html")]:
         page.goto(path.as_uri())
         wide = page.evaluate(
@@ -129,6 +137,13 @@ def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
                .map(one => one.innerText?.slice(0, 80) ?? one.alt)"""
         )
         assert wide == [], path.name
+        out_of_reach = page.evaluate(
+            """[...document.querySelectorAll('.bd-content *')]
+               .filter(one => one.scrollWidth > one.clientWidth + 1 && one.tabIndex < 0
+                              && /auto|scroll/.test(getComputedStyle(one).overflowX))
+               .map(one => one.outerHTML.slice(0, 80))"""
+        )
+        assert out_of_reach == [], path.name  # what can be scrolled, but not with the keys
         if path.parent == site:
             continue
         assert page.locator("a.left-prev").count() == page.locator("a.right-next").count() == 1
@@ -138,6 +153,28 @@ def test_the_sites_pages_fit_a_phone_and_lead_on(browser, site):
             assert page.locator(f"a[href*='{host}'][href$='{notebook}']").count() == 1
         texts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
         assert all(len(text) > 20 for text in texts), path.name
+
+
+@pytest.mark.parametrize(("theme", "rules"), [("light", None), ("dark", OF_THE_THEME)])
+def test_axe_has_no_serious_objection_to_the_sites_pages(browser, site, theme, rules):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(color_scheme=theme, reduced_motion="reduce")
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    found = []
+    for path in [*site.glob("*.html"), *site.glob("notebooks/**/*.html")]:
+        page.goto(path.as_uri())
+        assert page.locator("html").get_attribute("data-theme") == theme
+        filters = "all => all.map(one => getComputedStyle(one).filter)"
+        assert {*page.eval_on_selector_all(".bd-content img", filters)} <= {"none"}  # true colours
+        page.evaluate(ONE_OF_A_KIND)
+        found += [
+            f"{path.relative_to(site)}: {rule['id']}: {element['html']}"
+            for rule in Axe().run(page, options=options).response["violations"]
+            if rule["impact"] in ("serious", "critical")
+            for element in rule["nodes"]
+        ]
+    assert found == []
 
 
 def test_the_search_finds_where_a_word_is_taught(browser, site):
@@ -154,3 +191,32 @@ def test_solutions_are_folded_until_they_are_asked_for(browser, site):
     assert not folded.first.locator("pre").is_visible()
     folded.first.locator("summary").click()
     assert folded.first.locator("pre").is_visible()
+
+
+def test_an_outcome_is_hidden_until_a_guess_was_made_which_is_kept(browser, site):
+    page = browser.new_page()
+    page.goto((site / "notebooks" / "04_test_honestly.html").as_uri())
+    form = page.locator("form.guess").first
+    outcome = page.get_by_text("outcome: 0.95")
+    assert form.is_visible() and not outcome.is_visible()
+    form.get_by_label("Your guess").fill("<b>0.7</b>")
+    form.get_by_role("button", name="Show what came out").click()
+    for _ in range(2):
+        assert outcome.is_visible() and not form.is_visible()
+        assert "guessed: <b>0.7</b> " in outcome.inner_text()
+        page.reload()
+    assert page.locator("form.guess").nth(1).is_visible()
+    page.get_by_role("button", name="Stop asking").first.click()
+    page.goto((site / "notebooks" / "05_dense_network.html").as_uri())
+    assert page.locator("form.guess").count() and not page.locator("form.guess:visible").count()
+    assert not page.locator(".cell_output:not(:visible)").count()
+
+
+def test_everything_is_shown_without_javascript(browser, site):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((site / "notebooks" / "04_test_honestly.html").as_uri())
+    assert page.get_by_text("outcome: 0.95").is_visible()
+    choices = page.locator("details.choice")
+    assert choices.count() >= 6
+    choices.first.locator("summary").click()
+    assert choices.first.get_attribute("open") is not None

@@ -1,7 +1,9 @@
 """What is stored of the course: lessons, exercises and pages that fit together and can be read."""
 
+import base64
 import copy
 import functools
+import io
 import itertools
 import json
 import os
@@ -104,6 +106,15 @@ def test_stored_outputs_are_of_one_run_without_faults_and_figures_are_described(
             assert len(output.metadata["image/png"]["alt"]) > 20
 
 
+@pytest.mark.parametrize("name", EXECUTED)
+def test_stored_figures_bring_their_light_ground_and_hide_nothing_in_a_dark_theme(name):
+    for output in itertools.chain.from_iterable(cell.outputs for cell in code_cells(read(name))):
+        if image := output.get("data", {}).get("image/png"):
+            pixels = plt.imread(io.BytesIO(base64.b64decode(image)))
+            assert pixels.shape[2] == 3 or pixels[..., 3].min() == 1
+            assert pixels[0, 0, :3].min() > 0.9
+
+
 def test_the_version_is_the_same_wherever_it_is_named():
     (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
@@ -142,6 +153,41 @@ def kind(cell):
 
 def cells_of(notebook, *kinds):
     return [cell for cell in notebook.cells if kind(cell) in kinds]
+
+
+CHOICE = r'<details class="choice"><summary>(.+?)</summary>(.+?)</details>'
+
+
+@each_lesson
+def test_three_to_five_questions_each_with_one_right_choice_and_a_reason_for_every_one(stem):
+    (asked,) = [cell.source for cell in lesson(stem).cells if "## Check yourself" in cell.source]
+    questions = re.split(r"^\*\*\d\.\*\* ", asked.split("## Check yourself")[1], flags=re.M)[1:]
+    assert 3 <= len(questions) <= 5
+    for question in questions:
+        reasons = [reason for _, reason in re.findall(CHOICE, question)]
+        assert 2 <= len(reasons) == question.count("<details") <= 4
+        assert [reason.startswith("Right") for reason in reasons].count(True) == 1
+        assert all(len(reason.split()) > 3 for reason in reasons)
+
+
+@each_lesson
+def test_a_guess_is_asked_for_above_its_cell_kept_in_it_and_shown_beside_the_outcome(stem):
+    cells = lesson(stem).cells
+    asked = [i for i, cell in enumerate(cells) if re.search("^guess = ", cell.source, re.M)]
+    assert asked
+    for i in asked:
+        assert cells[i].source.startswith('guess = ""') and cells[i - 1].cell_type == "markdown"
+        assert "gh.compare_guess(guess, " in cells[i].source
+        assert "guessed: nothing yet    outcome: " in printed(cells[i])
+
+
+def test_a_guess_stands_beside_its_outcome(capsys):
+    gh.compare_guess(0.7, np.float64(0.951))
+    gh.compare_guess("", "narrower")
+    assert capsys.readouterr().out.splitlines() == [
+        "guessed: 0.7    outcome: 0.95",
+        "guessed: nothing yet    outcome: narrower",
+    ]
 
 
 @each_lesson

@@ -128,9 +128,7 @@ def test_a_lessons_guide_names_its_sections_and_has_an_entry_for_each_figure(pat
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lessons_guide_has_a_row_for_each_prompt(path):
     asked = list(prompts(read_lesson(path).cells))
-    if not asked:
-        pytest.xfail("its prompts are no cells that keep a guess yet")
-    assert len(rows(guide_of(path), "prompt")) == len(asked)
+    assert len(rows(guide_of(path), "prompt")) == len(asked) > 2
 
 
 # In Chromium

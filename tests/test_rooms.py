@@ -20,9 +20,9 @@ ROOMS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.g
 MOST_LINES = {
     "__init__": 16,
     "__main__": 8,
-    "audio": 231,
+    "audio": 252,  # two curves that are heard, one in each ear
     "cache": 83,
-    "classroom": 129,
+    "classroom": 132,  # guesses beside outcomes
     "cli": 110,
     "copies": 91,
     "datasets": 187,  # the songs, and that they are as they were installed

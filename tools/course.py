@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import psutil
 from exercises import for_site, for_students
-from lessons import LessonError, Run, lesson_paths, run_lesson, table
+from lessons import MEGABYTE, MEMORY_BUDGET, LessonError, Run, lesson_paths, run_lesson, table
 
 from gtzan_helpers.cache import write_atomically
 
@@ -59,7 +61,9 @@ def run() -> None:
         work = Path(temporary)
         source = work / "source"
         shutil.copytree(DOCS, source)
-        runs = run_all(lesson_paths(NOTEBOOKS), lambda one, _: save_executed(one, source))
+        paths, at_once = lesson_paths(NOTEBOOKS), lessons_at_once()
+        beside = " beside another lesson" if at_once > 1 else ""
+        runs = run_all(paths, lambda one, _: save_executed(one, source, beside), at_once)
         save_exercises(source)
         save_costs(runs, source)
         click.echo("Rendering the site …")
@@ -127,18 +131,29 @@ def describe_data() -> None:
         click.echo(f"left out: {track.track_id} ({track.path}): {track.problem}")
 
 
-def run_all(paths: Iterable[Path], afterwards: Callable[[Run, Path], None]) -> list[Run]:
-    """Run lessons one after the other, showing how far they are; stop at the first failure."""
+def lessons_at_once() -> int:
+    """Return how many lessons may run at once: two, where there are cores and memory for them."""
+    room = psutil.virtual_memory().available / MEGABYTE
+    return 2 if (os.cpu_count() or 1) > 1 and room > 2 * MEMORY_BUDGET + 1024 else 1
+
+
+def run_all(
+    paths: Iterable[Path], afterwards: Callable[[Run, Path], None], at_once: int = 1
+) -> list[Run]:
+    """Run lessons, some at once, showing how far they are; stop at the first failure."""
     runs = []
-    for path in paths:
-        click.echo(f"{path.stem} …", nl=not sys.stdout.isatty())
+    with ThreadPoolExecutor(at_once) as pool:
+        waiting = {path: pool.submit(run_lesson, path, show_progress(path.stem)) for path in paths}
         try:
-            runs.append(run_lesson(path, on_cell=show_progress(path.stem)))
+            for path, one in waiting.items():
+                runs.append(one.result())
+                start = "\r\033[K" if sys.stdout.isatty() else ""
+                click.echo(f"{start}{path.stem}  {runs[-1].seconds:.0f} s")
+                afterwards(runs[-1], path)
         except LessonError as error:
             sys.exit(f"\n{error}")
-        start = "\r\033[K" if sys.stdout.isatty() else ""
-        click.echo(f"{start}{path.stem}  {runs[-1].seconds:.0f} s")
-        afterwards(runs[-1], path)
+        finally:
+            pool.shutdown(cancel_futures=True)
     return runs
 
 
@@ -148,11 +163,13 @@ def show_progress(lesson: str) -> Callable[[int, int], None]:
     def show(number: int, n_cells: int) -> None:
         if sys.stdout.isatty():
             click.echo(f"\r\033[K{lesson} … cell {number} of {n_cells}", nl=False)
+        elif number == 1:
+            click.echo(f"{lesson} …")
 
     return show
 
 
-def save_executed(one: Run, source: Path) -> None:
+def save_executed(one: Run, source: Path, beside: str = "") -> None:
     """Write an executed lesson where the site is built from, its cost below its opening."""
     import nbformat
 
@@ -160,7 +177,7 @@ def save_executed(one: Run, source: Path) -> None:
     folder.mkdir(exist_ok=True)
     normalise(one.notebook)
     told = f"*When this page was made, the code ran for {cost(one)['seconds']} on {os.cpu_count()} "
-    told += f"cores and took up to {cost(one)['memory']} of memory."
+    told += f"cores{beside} and took up to {cost(one)['memory']} of memory."
     if (SOLUTIONS / f"{one.lesson}.ipynb").exists():
         told += f" There are [exercises](exercises/{one.lesson}.ipynb) to it."
     one.notebook.cells.insert(1, nbformat.v4.new_markdown_cell(f"{told}*", id="cost"))
