@@ -15,14 +15,20 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) tools/sync.py --check
 	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
-browser-test: .venv/installed  ## lesson 8 in JupyterLab; the site on a phone, and checked by axe; in Chromium
-	$(RUN) -m pytest -m browser tests/test_browser.py
+browser-test: .venv/installed  ## lesson 8 in JupyterLab; site (on a phone, by axe), slides, PDFs; in Chromium
+	$(RUN) -m pytest -m browser tests/test_browser.py tests/test_handouts.py
 
 offline-test: .venv/installed  ## make the offline kit and start it with the network switched off
 	$(RUN) -m pytest -m offline tests/test_tools.py
 
 network-test: .venv/installed  ## download Sturm's index and the mini data set for real
 	$(RUN) -m pytest -m network tests/test_network.py
+
+slides: .venv/installed  ## make slides of the lessons, with what to say, in build/slides
+	@$(RUN) tools/handouts.py slides
+
+pdf: .venv/installed  ## print lessons, exercises, guide and slides to build/pdf, with Chromium
+	@$(RUN) tools/handouts.py pdf
 
 links: .venv/installed  ## ask whether every address that the course names still answers
 	@$(RUN) tools/course.py links
@@ -63,5 +69,5 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test browser-test lab notebooks offline-kit offline-test network-test links colab \
-	lint-workflows demo lock clean
+.PHONY: help course test browser-test lab notebooks slides pdf offline-kit offline-test network-test links \
+	colab lint-workflows demo lock clean

@@ -22,7 +22,7 @@ project = "What genre is this?"
 author = "The GTZAN course"
 project_copyright = "text CC BY 4.0, code MIT"
 version = release = PROJECT["version"]
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx_revealjs"]
 myst_enable_extensions = ["dollarmath", "substitution"]
 nb_execution_mode = "off"
 nb_number_source_lines = False
@@ -55,6 +55,19 @@ html_theme_options = {
     "navbar_end": [],
     "navbar_persistent": [],
 }
+
+# Slides (tools/handouts.py).
+revealjs_static_path = html_static_path
+revealjs_style_theme = "white"
+revealjs_css_files = ["slides.css"]
+revealjs_script_conf = {
+    "width": 1280,
+    "height": 720,
+    "hash": True,
+    "slideNumber": "c/t",
+    "transition": "none",
+}
+revealjs_script_plugins = [{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}]
 
 # Every lesson names its own repository, Binder and Colab; these depend on where it is published.
 linkcheck_ignore = [
@@ -125,7 +138,8 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
 
 def name_toggles(app: Sphinx, page: str, template: str, context: dict, *_: object) -> None:
     """Name what unfolds a part of the sidebar: the theme gives it an arrow and no words."""
-    toctree = context["generate_toctree_html"]
+    if not (toctree := context.get("generate_toctree_html")):
+        return  # slides have no sidebar
     named = '<summary aria-label="Pages in this section">'
     context["generate_toctree_html"] = lambda *args, **options: str(
         toctree(*args, **options)

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from handouts import BROWSERS
 from test_tools import jupyter_lab
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "08_compare_and_use.ipynb"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = ["gpu", "quic", "background-networking", "component-update", "sync"]
 MINUTE = 60_000  # in the milliseconds that Playwright counts in
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"

@@ -205,11 +205,11 @@ def save_exercises(source: Path) -> None:
         nbformat.write(page, source / "notebooks" / "exercises" / path.name)
 
 
-def render(source: Path, site: Path, doctrees: Path) -> None:
-    """Build the site with Sphinx; a broken link or any other warning stops it."""
+def render(source: Path, place: Path, doctrees: Path, builder: str = "html") -> None:
+    """Build pages with Sphinx; a broken link or any other warning stops it."""
     strict = ["-W", "--keep-going", "--quiet", "-d", str(doctrees)]
-    if not sphinx("html", source, site, *strict):
-        sys.exit("The site could not be rendered: see the warnings above.")
+    if not sphinx(builder, source, place, *strict):
+        sys.exit("The pages could not be rendered: see the warnings above.")
 
 
 def put_in_place(new: Path, place: Path, work: Path) -> None:
