@@ -5,10 +5,17 @@ import tempfile
 from pathlib import Path
 
 import course
+import jax
 import nbformat
 import pytest
 from click.testing import CliRunner
 from lessons import Run
+
+# Most tests train for a few steps: compiling would take longer than what it saves. Lessons, whose
+# kernels are processes of their own, are compiled as ever.
+jax.config.update("jax_disable_most_optimizations", True)
+# What would take every core takes one: two tests run at once, and processes start slowly.
+os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 
 
 class QuietLessons:

@@ -1,5 +1,6 @@
 """What the benchmarks compute, and how the long ones resume."""
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -46,13 +47,21 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def two_folds(monkeypatch):
+    """Cross-validations of two folds in place of five: each trains networks anew."""
+    monkeypatch.setattr(answers, "folds", functools.partial(gh.folds, n_folds=2))
+
+
 def run(command, *arguments) -> str:
     result = CliRunner().invoke(command, [*map(str, arguments)])
     assert result.exit_code == 0, result.output
     return result.output
 
 
-def test_someone_with_other_tracks_makes_tables_answers_and_networks(folder, tmp_path, monkeypatch):
+def test_someone_with_other_tracks_makes_tables_answers_and_networks(
+    folder, two_folds, tmp_path, monkeypatch
+):
     out = tmp_path / "measured"
     assert "1 of 21 tracks are copies" in run(tables.main, folder, "--out", out)
     tracks, features = gh.load_features(out)
@@ -88,7 +97,10 @@ def recorded(asked, name, ask):
     return wrapped
 
 
-def test_networks_of_ones_own_know_their_scores_and_are_not_overwritten(folder, tmp_path):
+def test_networks_of_ones_own_know_their_scores_and_are_not_overwritten(
+    folder, two_folds, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(unlike, "N_NOISES", 5)
     out = tmp_path / "models"
     run(trained.main, folder, "--out", out, "--epochs", 1, "--seeds", 1)
     models = gh.load_models(out)
@@ -175,7 +187,9 @@ def test_a_recipe_with_everything_changed_is_tried_once_and_compared(folder, mon
     assert recipe.summary(exam, [tried], list(small)).equals(table)  # all was kept
 
 
-def test_where_artists_are_unknown_scores_are_by_track_and_said_to_flatter(folder, tmp_path):
+def test_where_artists_are_unknown_scores_are_by_track_and_said_to_flatter(
+    folder, two_folds, tmp_path
+):
     copy = shutil.copytree(folder, tmp_path / "tracks")
     (copy / "tracks.csv").write_text("track_id,artist\njazz.00000,somebody\n")
     quick = ("majority", answers.REFERENCE)
