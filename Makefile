@@ -13,7 +13,7 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) tools/sync.py --check
-	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
+	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
 browser-test: .venv/installed  ## lesson 8 in JupyterLab; site (on a phone, by axe), slides, PDFs; in Chromium
 	$(RUN) -m pytest -m browser tests/test_browser.py tests/test_handouts.py
