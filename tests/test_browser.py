@@ -26,6 +26,11 @@ ONE_OF_A_KIND = """() => {
     for (const word of document.querySelectorAll('.highlight span'))
         seen.has(word.className) ? word.replaceWith(word.textContent) : seen.add(word.className);
 }"""
+# Axe passes over what is hidden: outcomes are shown, but in lesson 2, where fields for guesses are.
+ALL_BUT_ONE_SHOWN = """
+    localStorage.clear();
+    if (!location.pathname.endsWith('02_see_sound.html')) localStorage.setItem('guess:off', 'yes');
+"""
 OF_THE_THEME = ["color-contrast", "link-in-text-block"]  # the rules of axe that look at colours
 
 pytestmark = pytest.mark.browser
@@ -160,6 +165,7 @@ def test_axe_has_no_serious_objection_to_the_sites_pages(browser, site, theme, r
     from axe_playwright_python.sync_playwright import Axe
 
     page = browser.new_page(color_scheme=theme, reduced_motion="reduce")
+    page.add_init_script(ALL_BUT_ONE_SHOWN)
     options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
     found = []
     for path in [*site.glob("*.html"), *site.glob("notebooks/**/*.html")]:

@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 import sync
 from colorspacious import cspace_convert, deltaE
+from handouts import CHOICE, is_guess
 from lessons import run_lesson
 from matplotlib.colors import to_rgb
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -140,31 +141,13 @@ def test_a_lesson_asks_a_question_says_what_to_remember_and_prints_one_headline(
     assert tagged(notebook, "nbval-check-output")
 
 
-# Exercises
-
-
-def kind(cell):
-    """Return what a cell of a solution's notebook is for."""
-    for name in ("mistake", "solution", "check"):
-        if getattr(exercises, f"is_{name}")(cell):
-            return name
-    return "task" if cell.cell_type == "markdown" else "code"
-
-
-def cells_of(notebook, *kinds):
-    return [cell for cell in notebook.cells if kind(cell) in kinds]
-
-
-CHOICE = r'<details class="choice"><summary>(.+?)</summary>(.+?)</details>'
-
-
 @each_lesson
 def test_three_to_five_questions_each_with_one_right_choice_and_a_reason_for_every_one(stem):
     (asked,) = [cell.source for cell in lesson(stem).cells if "## Check yourself" in cell.source]
     questions = re.split(r"^\*\*\d\.\*\* ", asked.split("## Check yourself")[1], flags=re.M)[1:]
     assert 3 <= len(questions) <= 5
     for question in questions:
-        reasons = [reason for _, reason in re.findall(CHOICE, question)]
+        reasons = [reason for _, reason in CHOICE.findall(question)]
         assert 2 <= len(reasons) == question.count("<details") <= 4
         assert [reason.startswith("Right") for reason in reasons].count(True) == 1
         assert all(len(reason.split()) > 3 for reason in reasons)
@@ -173,7 +156,7 @@ def test_three_to_five_questions_each_with_one_right_choice_and_a_reason_for_eve
 @each_lesson
 def test_a_guess_is_asked_for_above_its_cell_kept_in_it_and_shown_beside_the_outcome(stem):
     cells = lesson(stem).cells
-    asked = [i for i, cell in enumerate(cells) if re.search("^guess = ", cell.source, re.M)]
+    asked = [i for i, cell in enumerate(cells) if is_guess(cell)]
     assert asked
     for i in asked:
         assert cells[i].source.startswith('guess = ""') and cells[i - 1].cell_type == "markdown"
@@ -188,6 +171,21 @@ def test_a_guess_stands_beside_its_outcome(capsys):
         "guessed: 0.7    outcome: 0.95",
         "guessed: nothing yet    outcome: narrower",
     ]
+
+
+# Exercises
+
+
+def kind(cell):
+    """Return what a cell of a solution's notebook is for."""
+    for name in ("mistake", "solution", "check"):
+        if getattr(exercises, f"is_{name}")(cell):
+            return name
+    return "task" if cell.cell_type == "markdown" else "code"
+
+
+def cells_of(notebook, *kinds):
+    return [cell for cell in notebook.cells if kind(cell) in kinds]
 
 
 @each_lesson

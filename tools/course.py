@@ -169,7 +169,7 @@ def show_progress(lesson: str) -> Callable[[int, int], None]:
     return show
 
 
-def save_executed(one: Run, source: Path, beside: str = "") -> None:
+def save_executed(one: Run, source: Path, beside: str) -> None:
     """Write an executed lesson where the site is built from, its cost below its opening."""
     import nbformat
 

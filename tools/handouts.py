@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-CHOICE = re.compile(r"<details.*?><summary>(.*?)</summary>(.*?)</details>")
+CHOICE = re.compile(r'<details class="choice"><summary>(.+?)</summary>(.+?)</details>')
 EMBEDDED = re.compile(r'<img alt="([^"]*)"[^>]* src="data:image/png;base64,([^"]*)"')
 BREAK = "```{revealjs-break}\n:notitle:\n```\n\n"  # a new slide, without a heading
 FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">

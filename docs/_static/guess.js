@@ -2,15 +2,24 @@
 // in its section, is shown once a guess was made. Guesses stay in the reader's browser. Without
 // JavaScript, and in print, everything is shown.
 
-const KEEP = { read: (key) => "", write: () => {} }; // where the browser keeps nothing
-try {
-  localStorage.getItem("guess");
-  KEEP.read = (key) => localStorage.getItem(`guess:${key}`) ?? "";
-  KEEP.write = (key, value) => localStorage.setItem(`guess:${key}`, value);
-} catch {}
-
 const NO_GUESS = "–";
 const page = location.pathname.split("/").pop();
+const memory = new Map(); // where the browser keeps nothing, guesses last as long as the page
+
+function recall(key) {
+  try {
+    return memory.get(key) ?? localStorage.getItem(`guess:${key}`) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function remember(key, value) {
+  memory.set(key, value);
+  try {
+    localStorage.setItem(`guess:${key}`, value);
+  } catch {}
+}
 
 /** Show what follows a cell in its section, up to the next guess that is still open. */
 function update(section) {
@@ -19,7 +28,7 @@ function update(section) {
     if (part.tagName === "SECTION") continue;
     part.classList.toggle("after-guess", hidden);
     if (!part.guessing) continue;
-    const guess = KEEP.read("off") ? NO_GUESS : part.guessed ?? KEEP.read(part.guessing);
+    const guess = recall("off") ? NO_GUESS : recall(part.guessing);
     const output = part.querySelector(".cell_output");
     part.querySelector("form").classList.toggle("after-guess", guess !== "");
     output.classList.toggle("after-guess", guess === "");
@@ -44,12 +53,11 @@ function ask(cell, number) {
     <button type="button">Stop asking</button>`;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    cell.guessed = form.querySelector("input").value.trim() || NO_GUESS;
-    KEEP.write(cell.guessing, cell.guessed);
+    remember(cell.guessing, form.querySelector("input").value.trim() || NO_GUESS);
     update(cell.parentElement);
   });
   form.querySelector("[type=button]").addEventListener("click", () => {
-    KEEP.write("off", "yes");
+    remember("off", "yes");
     document.querySelectorAll("article section").forEach(update);
   });
   cell.querySelector(".cell_output").before(form);
