@@ -13,7 +13,8 @@ from lessons import Run
 
 # Most tests train for a few steps: compiling would take longer than what it saves. Lessons, whose
 # kernels are processes of their own, are compiled as ever.
-jax.config.update("jax_disable_most_optimizations", True)
+SOON = "jax_disable_most_optimizations"
+jax.config.update(SOON, True)
 # What would take every core takes one: two tests run at once, and processes start slowly.
 os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 
@@ -45,6 +46,12 @@ def real_data():
     if not folder:
         pytest.skip("needs real GTZAN tracks: set GTZAN_TEST_DATA to a folder that holds them")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def compiled_soon():
+    """What to set in the environment of a process that trains for a few steps."""
+    return {SOON.upper(): "1"}
 
 
 @pytest.fixture(scope="session")

@@ -128,34 +128,34 @@ def test_only_training_on_a_cpu_in_single_precision_takes_the_quicker_way(
 
 
 TRAINING = """
-import json, sys
+import json
 import keras, numpy as np
 from gtzan_helpers.networks import abdoli_cnn, fit
-if sys.argv[1] == "2":
-    keras.distribution.set_distribution(keras.distribution.DataParallel())
-    assert len(keras.distribution.list_devices()) == 2
-keras.utils.set_random_seed(0)
-network = abdoli_cnn(1600, n_genres=2)
-for layer in network.layers:
-    if isinstance(layer, keras.layers.Dropout):
-        layer.rate = 0.0
-noise = np.random.default_rng(0).normal(size=(16, 1600)).astype("float32")
-data = noise, np.arange(16) % 2
-history = fit(network, data, data, epochs=2, batch_size=8)
-weights = [float(np.square(array).sum()) for array in network.get_weights()]
-print(json.dumps([history["loss"].tolist(), history["val_loss"].tolist(), weights]))
+def trained():
+    keras.utils.set_random_seed(0)
+    network = abdoli_cnn(1600, n_genres=2)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    noise = np.random.default_rng(0).normal(size=(16, 1600)).astype("float32")
+    data = noise, np.arange(16) % 2
+    history = fit(network, data, data, epochs=2, batch_size=8)
+    weights = [float(np.square(array).sum()) for array in network.get_weights()]
+    return [history["loss"].tolist(), history["val_loss"].tolist(), weights]
+
+one = trained()
+keras.distribution.set_distribution(keras.distribution.DataParallel())
+assert len(keras.distribution.list_devices()) == 2
+print(json.dumps([one, trained()]))
 """
 
 
-def test_two_devices_train_as_one_does():
-    found = []
-    for devices in ("1", "2"):
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        environment = os.environ | {"XLA_FLAGS": flags, "KERAS_BACKEND": "jax"}
-        command = [sys.executable, "-c", TRAINING, devices]
-        run = subprocess.run(command, check=True, capture_output=True, env=environment)
-        found.append(json.loads(run.stdout))
-    for one, two in zip(*found, strict=True):
+def test_two_devices_train_as_one_does(compiled_soon):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "KERAS_BACKEND": "jax"}
+    environment = os.environ | flags | compiled_soon
+    command = [sys.executable, "-c", TRAINING]
+    run = subprocess.run(command, check=True, capture_output=True, env=environment)
+    for one, two in zip(*json.loads(run.stdout), strict=True):
         assert two == pytest.approx(one, rel=1e-4, abs=1e-4)
 
 
