@@ -9,14 +9,17 @@ import jax
 import nbformat
 import pytest
 from click.testing import CliRunner
-from lessons import Run
+from lessons import Run, keep_to_a_core
+from threadpoolctl import threadpool_limits
 
 # Most tests train for a few steps: compiling would take longer than what it saves. Lessons, whose
 # kernels are processes of their own, are compiled as ever.
 SOON = "jax_disable_most_optimizations"
 jax.config.update(SOON, True)
 # What would take every core takes one: two tests run at once, and processes start slowly.
-os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+for library in ("LOKY_MAX_CPU_COUNT", "OPENBLAS_NUM_THREADS"):
+    os.environ[library] = "1"
+threadpool_limits(1)
 
 
 class QuietLessons:
@@ -33,7 +36,9 @@ def pytest_configure(config):
     """Keep the tests, and the lessons' kernels, away from the cache and data of the user."""
     config.pluginmanager.register(QuietLessons())
     os.environ.pop("GTZAN_DATA", None)
-    if not hasattr(config, "workerinput"):  # parallel workers share what the first process made
+    if worker := getattr(config, "workerinput", None):
+        keep_to_a_core(int(worker["workerid"].removeprefix("gw")))
+    else:  # parallel workers share what the first process made
         cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
         os.environ["GTZAN_CACHE"] = cache.name
         config.add_cleanup(cache.cleanup)

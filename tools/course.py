@@ -7,6 +7,7 @@ python tools/course.py links    # `make links`
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -15,14 +16,23 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import psutil
 from exercises import for_site, for_students
-from lessons import MEGABYTE, MEMORY_BUDGET, LessonError, Run, lesson_paths, run_lesson, table
+from lessons import (
+    MEGABYTE,
+    MEMORY_BUDGET,
+    LessonError,
+    Run,
+    keep_to_a_core,
+    lesson_paths,
+    run_lesson,
+    table,
+)
 
 from gtzan_helpers.cache import write_atomically
 
@@ -82,7 +92,7 @@ def store(notebooks: tuple[Path, ...]) -> None:
     """
     os.environ.pop("GTZAN_DATA", None)
     paths = notebooks or [*lesson_paths(NOTEBOOKS), *lesson_paths(SOLUTIONS)]
-    run_all(paths, store_outputs)
+    run_all(paths, store_outputs, lessons_at_once())
 
 
 @main.command()
@@ -138,23 +148,27 @@ def lessons_at_once() -> int:
 
 
 def run_all(
-    paths: Iterable[Path], afterwards: Callable[[Run, Path], None], at_once: int = 1
+    paths: Iterable[Path], afterwards: Callable[[Run, Path], None], at_once: int
 ) -> list[Run]:
-    """Run lessons, some at once, showing how far they are; stop at the first failure."""
-    runs = []
-    with ThreadPoolExecutor(at_once) as pool:
-        waiting = {path: pool.submit(run_lesson, path, show_progress(path.stem)) for path in paths}
+    """Run lessons, some at once, showing how far they are; stop at the first failure.
+
+    The last ones come first: they train networks, and take longest.
+    """
+    paths, ready, numbers = sorted(paths, reverse=True), {}, itertools.count()
+    with ThreadPoolExecutor(at_once, initializer=lambda: keep_to_a_core(next(numbers))) as pool:
+        waiting = {pool.submit(run_lesson, path, show_progress(path.stem)): path for path in paths}
         try:
-            for path, one in waiting.items():
-                runs.append(one.result())
+            for one in as_completed(waiting):
+                path = waiting[one]
+                ready[path] = one.result()
                 start = "\r\033[K" if sys.stdout.isatty() else ""
-                click.echo(f"{start}{path.stem}  {runs[-1].seconds:.0f} s")
-                afterwards(runs[-1], path)
+                click.echo(f"{start}{path.stem}  {ready[path].seconds:.0f} s")
+                afterwards(ready[path], path)
         except LessonError as error:
             sys.exit(f"\n{error}")
         finally:
             pool.shutdown(cancel_futures=True)
-    return runs
+    return [ready[path] for path in sorted(ready)]
 
 
 def show_progress(lesson: str) -> Callable[[int, int], None]:

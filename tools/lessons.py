@@ -66,6 +66,17 @@ def read_lesson(path: Path | str) -> NotebookNode:
     return nbformat.reads(json.dumps(content), as_version=4)
 
 
+def keep_to_a_core(number: int) -> None:
+    """Let this thread, and processes that it starts from now on, run on one core (on Linux).
+
+    Numbers are then the same on machines with more cores, which add them up in another order. Two
+    lessons at once are done sooner, too: their threads would wait for each other.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
 def run_lesson(path: Path | str, on_cell: Callable[[int, int], Any] | None = None) -> Run:
     """Execute a lesson in a kernel of its own, from its own folder, and measure it.
 
