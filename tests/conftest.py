@@ -3,19 +3,21 @@
 import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import course
-import jax
 import nbformat
 import pytest
 from click.testing import CliRunner
 from lessons import Run, keep_to_a_core
 from threadpoolctl import threadpool_limits
 
-# Most tests train for a few steps: compiling would take longer than what it saves. Lessons, whose
-# kernels are processes of their own, are compiled as ever.
-SOON = "jax_disable_most_optimizations"
-jax.config.update(SOON, True)
+# Most tests train for a few steps: compiling would take longer than what it saves, by far. Lessons,
+# whose kernels are processes of their own, are compiled as ever.
+SOON = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
+}
 # What would take every core takes one: two tests run at once, and processes start slowly.
 for library in ("LOKY_MAX_CPU_COUNT", "OPENBLAS_NUM_THREADS"):
     os.environ[library] = "1"
@@ -35,10 +37,14 @@ class QuietLessons:
 def pytest_configure(config):
     """Keep the tests, and the lessons' kernels, away from the cache and data of the user."""
     config.pluginmanager.register(QuietLessons())
-    os.environ.pop("GTZAN_DATA", None)
     if worker := getattr(config, "workerinput", None):
         keep_to_a_core(int(worker["workerid"].removeprefix("gw")))
-    else:  # parallel workers share what the first process made
+    with mock.patch.dict(os.environ, SOON):
+        import jax
+
+        jax.devices()  # from here on, what the environment says is settled
+    os.environ.pop("GTZAN_DATA", None)
+    if not worker:  # parallel workers share what the first process made
         cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
         os.environ["GTZAN_CACHE"] = cache.name
         config.add_cleanup(cache.cleanup)
@@ -56,7 +62,7 @@ def real_data():
 @pytest.fixture
 def compiled_soon():
     """What to set in the environment of a process that trains for a few steps."""
-    return {SOON.upper(): "1"}
+    return SOON
 
 
 @pytest.fixture(scope="session")

@@ -151,8 +151,8 @@ print(json.dumps([one, trained()]))
 
 
 def test_two_devices_train_as_one_does(compiled_soon):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "KERAS_BACKEND": "jax"}
-    environment = os.environ | flags | compiled_soon
+    environment = os.environ | {"KERAS_BACKEND": "jax"} | compiled_soon
+    environment["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"
     command = [sys.executable, "-c", TRAINING]
     run = subprocess.run(command, check=True, capture_output=True, env=environment)
     for one, two in zip(*json.loads(run.stdout), strict=True):

@@ -179,7 +179,7 @@ def test_a_dask_cluster_can_do_the_work(tracks, monkeypatch, tmp_path):
     with pytest.warns(UserWarning, match=r"jazz.00054"):
         expected = extract_features(tracks, n_jobs=1)
     monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "another"))
-    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     with cluster, distributed.Client(cluster) as client, joblib.parallel_config("dask"):
         with pytest.warns(UserWarning, match=r"jazz.00054"):
             table = extract_features(tracks)

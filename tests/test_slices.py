@@ -184,7 +184,9 @@ def test_real_tracks_of_30_seconds_give_29_slices_or_28(real_data):
     np.testing.assert_array_equal(slices.samples([40])[0], by_hand)
 
 
-def test_the_benchmark_of_slices_counts_what_copies_would_take(tmp_path):
+def test_the_benchmark_of_slices_counts_what_copies_would_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "BATCH_SIZE", 8)
+    monkeypatch.setattr(benchmark, "N_TRAINED", 1)
     tracks = write_tracks(tmp_path, [5.0, 5.0, 5.0], rate=22050)
     result = benchmark.table(tracks).set_index("step")
     copies = result.loc["every slice copied, float32", "MB"]
