@@ -8,6 +8,7 @@ half-written is left behind.
 from __future__ import annotations
 
 import io
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
@@ -59,7 +60,10 @@ def test_bad_input_is_named_and_nothing_is_lost(case, tmp_path):
     assert outcome != "fine" or result is True, text
     after = contents(tmp_path)
     assert {path: after.get(path) for path in before} == before, "what was given has changed"
-    assert not [*tmp_path.rglob("*.part"), *cache_folder().rglob("*.part")]
+    unfinished = [*tmp_path.rglob("*.part"), *cache_folder().rglob("*.part")]
+    if unfinished:  # the other worker, whose cache this is, too, may be writing
+        time.sleep(2)
+    assert not [path for path in unfinished if path.exists()]
 
 
 def test_the_table_has_no_kind_twice_and_many_kinds():

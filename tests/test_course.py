@@ -26,6 +26,7 @@ from handouts import CHOICE, is_guess
 from lessons import run_lesson
 from matplotlib.colors import to_rgb
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbgrader.api import Gradebook
 
 import gtzan_helpers as gh
 from gtzan_helpers import plots
@@ -323,8 +324,10 @@ def test_nbgrader_releases_lessons_and_marks_what_is_solved(tmp_path):
         folder.mkdir(parents=True)
         nbformat.write(submission, folder / released[0].name)
     nbgrader(tmp_path, "autograde", "course")
-    nbgrader(tmp_path, "export")
-    scores = pd.read_csv(tmp_path / "grades.csv").set_index("student_id")["score"].to_dict()
+    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as book:
+        scores = {
+            student: book.find_submission("course", student).score for student in ("solved", "half")
+        }
     points = [cell.metadata.nbgrader.points for cell in cells_of(solutions, "check")]
     assert scores == {"solved": sum(points), "half": sum(points[:3])}
 

@@ -84,7 +84,7 @@ def test_a_lesson_is_measured_and_its_headline_picked(tmp_path):
     assert 1 < run.seconds < 60
     assert cells == [(1, 2), (2, 2)]
     assert path.read_bytes() == before
-    assert re.search(r"01_tiny +\d+ +60 +\d+ MB  accuracy 0\.62", table([run]))
+    assert re.search(r"01_tiny +\d+ +60 +\d+ MB  accuracy 0\.62", table([run], 0))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -65,6 +66,7 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Execute every lesson and render the course as a site under build/site."""
+    started = time.perf_counter()
     describe_data()
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="course-", dir=BUILD) as temporary:
@@ -80,7 +82,7 @@ def run() -> None:
         render(source, work / "site", work / "doctrees")
         put_in_place(source / "notebooks", BUILD / "lessons", work)
         put_in_place(work / "site", BUILD / "site", work)
-    click.echo(f"\n{table(runs)}\n\nOpen build/site/index.html")
+    click.echo(f"\n{table(runs, time.perf_counter() - started)}\n\nOpen build/site/index.html")
 
 
 @main.command()
