@@ -16,8 +16,11 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"{error.name} is missing: pip install {error.name}")  # python -m gtzan_helpers
 
-# Here, and not in the room that needs it, because a lesson may import Keras before that room.
+# Here, and not in the rooms that need them, because a lesson may import Keras before those.
 os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "jax"
+# LLVM's third level makes no network here faster than its second, and takes longer: 6 s and not 2
+# for the programs that draw the first weights of lesson 7's, one for each shape.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -24,7 +24,7 @@ LESSON_DISK = 1.0  # GB, for features, slices and models of the demo
 GIGABYTE = 2**30
 # Variables that decide how Keras starts; with these values it starts as if they were not set.
 _OF_KERAS = ("KERAS_BACKEND", "JAX_", "XLA_")
-_HARMLESS = ("", "jax", "cpu", "--xla_backend_optimization_level=2")  # the last is set by `fast`
+_HARMLESS = ("", "jax", "cpu", "--xla_backend_optimization_level=2")  # the last is set by us
 # For a trial: it takes no GPU's memory, and its last line is the reason.
 _QUIET = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "JAX_TRACEBACK_FILTERING": "off"}
 _COMPUTE = """

@@ -6,8 +6,7 @@ once on the way forward, and the same on the way back: pooling comes before norm
 keeps the order of numbers or, where its factor is negative, turns it round; and one pass finds the
 largest numbers, the sums and the sums of squares. Outputs and gradients are those of Keras' layers.
 
-Memory that a step has freed is kept for the next one, and what JAX compiles, no more thoroughly
-than pays, for the next program.
+Memory that a step has freed is kept for the next one, and what JAX compiles for the next program.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import inspect
 import math
-import os
 import sys
 import warnings
 from types import MethodType
@@ -34,9 +32,6 @@ MANY_CHANNELS = 16
 # trimmed. The numbers of the first three are those in malloc.h.
 KEEP_FREED = {-8: 1, -4: 0, -1: 2**31 - 1}
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
-# LLVM's third level makes nothing here faster than its second, and takes longer: building the
-# network of lesson 7, whose first weights are drawn by a program for each shape, 6 s and not 2.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
 
 
 def sequential(stack: list[layers.Layer], name: str) -> keras.Sequential:

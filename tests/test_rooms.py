@@ -18,7 +18,7 @@ ROOMS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.g
 # Lines of code that each room may have: not comments, docstrings or blank lines. Who needs more
 # says here why.
 MOST_LINES = {
-    "__init__": 16,
+    "__init__": 17,  # how thoroughly XLA compiles
     "__main__": 8,
     "audio": 252,  # two curves that are heard, one in each ear
     "cache": 83,
@@ -29,7 +29,7 @@ MOST_LINES = {
     "downloads": 181,
     "errors": 1,
     "evaluation": 84,
-    "fast": 155,  # how thoroughly XLA optimises
+    "fast": 153,
     "faults": 174,
     "features": 223,
     "leaks": 126,  # a command of its own, for anyone's division
