@@ -19,8 +19,7 @@ SOON = {
     "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
 }
 # What would take every core takes one: two tests run at once, and processes start slowly.
-for library in ("LOKY_MAX_CPU_COUNT", "OPENBLAS_NUM_THREADS"):
-    os.environ[library] = "1"
+os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 threadpool_limits(1)
 
 

@@ -302,21 +302,19 @@ def nbgrader(folder, *arguments):
     assert done.returncode == 0, done.stderr
 
 
-def test_nbgrader_releases_lessons_and_marks_what_is_solved(tmp_path):
+def test_nbgrader_releases_every_lesson_and_marks_what_is_solved(tmp_path):
     shutil.copy(exercises.NBGRADER_CONFIG, tmp_path)
-    (tmp_path / "source" / "course").mkdir(parents=True)
-    stems = [STEMS[0], STEMS[-1]]  # all have the same kinds of cells, which another test looks at
-    for stem in stems:
-        shutil.copy(NOTEBOOKS / "solutions" / f"{stem}.ipynb", tmp_path / "source" / "course")
+    shutil.copytree(NOTEBOOKS / "solutions", tmp_path / "source" / "course")
     nbgrader(tmp_path, "generate_assignment", "course")
     released = sorted((tmp_path / "release" / "course").glob("*.ipynb"))
-    assert [path.stem for path in released] == stems
+    assert [path.stem for path in released] == STEMS
     for path in released:
         text = path.read_text(encoding="utf-8")
         assert "Typical mistake" not in text and text.count("# your code here") >= 4
     solutions = lesson(STEMS[0], "solutions")
     answers = {cell.id: cell.source for cell in cells_of(solutions, "solution")}
-    for student, n_solved in (("solved", 9), ("half", 3)):
+    students = {"solved": 9, "half": 3, "unsolved": 0}
+    for student, n_solved in students.items():
         submission = nbformat.read(released[0], as_version=4)
         for cell in cells_of(submission, "solution")[:n_solved]:
             cell.source = answers[cell.id]
@@ -325,11 +323,9 @@ def test_nbgrader_releases_lessons_and_marks_what_is_solved(tmp_path):
         nbformat.write(submission, folder / released[0].name)
     nbgrader(tmp_path, "autograde", "course")
     with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as book:
-        scores = {
-            student: book.find_submission("course", student).score for student in ("solved", "half")
-        }
+        scores = {name: book.find_submission("course", name).score for name in students}
     points = [cell.metadata.nbgrader.points for cell in cells_of(solutions, "check")]
-    assert scores == {"solved": sum(points), "half": sum(points[:3])}
+    assert scores == {"solved": sum(points), "half": sum(points[:3]), "unsolved": 0}
 
 
 # Pages

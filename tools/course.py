@@ -74,7 +74,7 @@ def run() -> None:
         source = work / "source"
         shutil.copytree(DOCS, source)
         paths, at_once = lesson_paths(NOTEBOOKS), lessons_at_once()
-        beside = " beside another lesson" if at_once > 1 else ""
+        beside = " shared with another lesson" if at_once > 1 else ""
         runs = run_all(paths, lambda one, _: save_executed(one, source, beside), at_once)
         save_exercises(source)
         save_costs(runs, source)
