@@ -34,6 +34,14 @@ import keras
 keras.ops.add(1, 1)
 print(keras.backend.backend(), "on", ", ".join(keras.distribution.list_devices()) or "cpu")
 """
+# Numba's cache may hold what two programs compiled at once: it then crashes whoever loads it.
+_MEASURE = """
+import librosa, numpy
+noise = numpy.random.default_rng(0).random(22050)
+librosa.piptrack(y=noise), librosa.zero_crossings(noise), librosa.util.localmin(noise)
+librosa.beat.beat_track(y=noise), librosa.onset.onset_detect(y=noise)
+print("measures")
+"""
 _DRAW = "import matplotlib.pyplot as plt; plt.figure(); print('draws')"
 
 
@@ -111,13 +119,16 @@ def check_room() -> list[Finding]:
 
 def check_audio() -> list[Finding]:
     """Return which of the course's audio formats can be read."""
-    import librosa
     import soundfile
 
-    librosa.feature.melspectrogram  # noqa: B018 - what is broken shows when it is asked for
     missing = sorted({"WAV", "AU", "FLAC", "OGG", "MP3"} - {*soundfile.available_formats()})
     cure = f"for {' and '.join(missing)}: pip install --upgrade soundfile" if missing else ""
     return [Finding(f"libsndfile {soundfile.__libsndfile_version__}", cure)]
+
+
+def check_librosa() -> list[Finding]:
+    """Return whether librosa measures a second of noise."""
+    return _trial("librosa", _MEASURE)
 
 
 def set_style() -> list[Finding]:
@@ -168,8 +179,9 @@ def _trial(library: str, program: str, *prefixes: str) -> list[Finding]:
         return [Finding(f"{library} {metadata.version(library)}: {last}")]
     variables = ", ".join(_set_variables(*prefixes))
     cure = f"Unset {variables.partition('=')[0]}" if variables else ""
-    found = f"{library} cannot start; {variables}: {last:.200} (status {done.returncode})"
-    return [Finding(found, cure or f"pip install --upgrade {library.lower()}")]
+    reasons = filter(None, [variables, last[:200], f"status {done.returncode}"])
+    found = f"{library} cannot start: {', '.join(reasons)}"
+    return [Finding(found, cure or f"pip install --force-reinstall --no-deps {library.lower()}")]
 
 
 def compare_guess(guess: object, outcome: object) -> None:

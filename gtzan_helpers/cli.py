@@ -144,9 +144,9 @@ def leaks(train: str, test: str, validation: str | None, index: str | None, numb
 @main.command()
 def doctor() -> None:
     """Look at this machine, and say what is missing and how to mend it."""
-    room, audio = classroom.check_room, classroom.check_audio  # which need the packages
-    figures, keras = classroom.check_figures, classroom.check_keras
-    if not (report(classroom.check_packages) and report(room, audio, figures, keras)):
+    trials = classroom.check_librosa, classroom.check_figures, classroom.check_keras
+    others = classroom.check_room, classroom.check_audio, *trials  # which need the packages
+    if not (report(classroom.check_packages) and report(*others)):
         sys.exit("Mend what is marked with !!, then ask again.")
     click.echo("Everything is here.")
 

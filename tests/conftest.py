@@ -9,7 +9,7 @@ import course
 import nbformat
 import pytest
 from click.testing import CliRunner
-from lessons import Run, keep_to_a_core
+from lessons import Run, compile_librosa, keep_to_a_core
 from threadpoolctl import threadpool_limits
 
 # Most tests train for a few steps: compiling would take longer than what it saves, by far. Lessons,
@@ -44,6 +44,7 @@ def pytest_configure(config):
         jax.devices()  # from here on, what the environment says is settled
     os.environ.pop("GTZAN_DATA", None)
     if not worker:  # parallel workers share what the first process made
+        compile_librosa()
         cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
         os.environ["GTZAN_CACHE"] = cache.name
         config.add_cleanup(cache.cleanup)

@@ -84,6 +84,13 @@ def test_the_doctor_says_when_memory_or_disk_or_a_decoder_do_not_suffice(monkeyp
     assert "MP3 and OGG" in audio.cure and "soundfile" in audio.cure
 
 
+def test_the_doctor_says_how_to_mend_a_librosa_that_ends_the_process(monkeypatch):
+    monkeypatch.setattr(classroom, "_MEASURE", "import os; os.kill(os.getpid(), 9)")
+    (found,) = classroom.look(classroom.check_librosa)
+    assert "librosa cannot start" in found.found and "-9" in found.found
+    assert "pip install --force-reinstall --no-deps librosa" in found.cure
+
+
 @pytest.mark.parametrize("package", ["click", "lazy_loader"])
 def test_a_missing_part_of_the_commands_is_named_in_one_line(package):
     program = f"import sys, runpy\nsys.modules[{package!r}] = None\nsys.argv = ['-m']\n"

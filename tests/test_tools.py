@@ -30,7 +30,14 @@ import soundfile as sf
 import sync
 import yaml
 from click.testing import CliRunner
-from lessons import LessonError, kernel_environment, lesson_paths, run_lesson, table
+from lessons import (
+    LessonError,
+    compile_librosa,
+    kernel_environment,
+    lesson_paths,
+    run_lesson,
+    table,
+)
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from offline import start
 from packaging.requirements import Requirement
@@ -245,6 +252,24 @@ def test_a_song_is_cut_to_its_loudest_part_around_its_mean_and_stored_as_the_sam
 
 
 # Environments
+
+
+def test_librosa_is_compiled_once_before_two_processes_need_it(tmp_path, monkeypatch):
+    """A package of that name which says when it is loaded, and as a whole, stands in for it."""
+    (tmp_path / "librosa").mkdir()
+    said = tmp_path / "said"
+    program = f"import os\nopen({str(said)!r}, 'a').write(os.environ['EAGER_IMPORT'])"
+    (tmp_path / "librosa/__init__.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "librosa", raising=False)
+    compile_librosa()
+    assert said.read_text() == "1"
+    compiled = tmp_path / "librosa/__pycache__/beat.__dp_backtrack-686.py311.nbi"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.touch()
+    compile_librosa()
+    assert said.read_text() == "1"
 
 
 def test_constraints_pin_everything_that_gets_installed():

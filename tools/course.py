@@ -29,6 +29,7 @@ from lessons import (
     MEMORY_BUDGET,
     LessonError,
     Run,
+    compile_librosa,
     keep_to_a_core,
     lesson_paths,
     run_lesson,
@@ -156,6 +157,7 @@ def run_all(
 
     The last ones come first: they train networks, and take longest.
     """
+    compile_librosa()
     paths, ready, numbers = sorted(paths, reverse=True), {}, itertools.count()
     with ThreadPoolExecutor(at_once, initializer=lambda: keep_to_a_core(next(numbers))) as pool:
         waiting = {pool.submit(run_lesson, path, show_progress(path.stem)): path for path in paths}

@@ -50,6 +50,8 @@ def install():
     subprocess.check_call([sys.executable, "-m", "venv", *fresh, str(VENV)])
     UNFINISHED.touch()
     run_pip("install", "-c", "constraints.txt", "-e", ".[lab,course,test,demo,browser]")
+    compiling = "import lessons; lessons.compile_librosa()"
+    subprocess.check_call([str(PYTHON), "-c", compiling], cwd=str(ROOT / "tools"))
     UNFINISHED.unlink()
     INSTALLED.touch()
 

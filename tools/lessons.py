@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,6 +78,19 @@ def keep_to_a_core(number: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def compile_librosa() -> None:
+    """Let Numba compile librosa's functions, unless it has, before two processes need them.
+
+    Two that compile them at once leave a mixture behind, and whoever loads it crashes from then on
+    (https://github.com/numba/numba/issues/10128).
+    """
+    librosa = Path(find_spec("librosa").origin).parent
+    if not any(librosa.glob("__pycache__/beat.*.nbi")):  # the last ones
+        print("Compiling librosa's functions, which takes a minute …", flush=True)
+        everything = os.environ | {"EAGER_IMPORT": "1"}
+        subprocess.run([sys.executable, "-c", "import librosa"], env=everything, check=True)
 
 
 def run_lesson(path: Path | str, on_cell: Callable[[int, int], Any] | None = None) -> Run:
