@@ -215,10 +215,25 @@ def test_the_students_notebook_follows_from_the_solutions_and_gives_none_away(st
     assert not any(cell.source in secret or cell.get("outputs") for cell in students.cells)
 
 
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """What all lessons' checks print: one kernel runs them, and forgets between two lessons."""
+    notebook, numbers = new_notebook(metadata=course.METADATA), itertools.count()
+    for stem in STEMS:
+        _, cells = attempts_and_cells(stem)
+        for cell in [new_code_cell("%reset -f"), *map(copy.deepcopy, cells)]:
+            cell.id = f"{stem}-{next(numbers)}"
+            notebook.cells.append(cell)
+    path = tmp_path_factory.mktemp("tried") / "01_tried.ipynb"
+    nbformat.write(notebook, path)
+    checks = cells_of(run_lesson(path).notebook, "check")
+    return {stem: [cell for cell in checks if cell.id.startswith(stem)] for stem in STEMS}
+
+
 @each_lesson
-def test_checks_tell_stubs_typical_mistakes_and_solutions_apart(stem, tmp_path):
-    attempts, checks = tried(stem, tmp_path)
-    for attempt, check in zip(attempts, checks, strict=True):
+def test_checks_tell_stubs_typical_mistakes_and_solutions_apart(stem, tried):
+    attempts, _ = attempts_and_cells(stem)
+    for attempt, check in zip(attempts, tried[stem], strict=True):
         text, points = printed(check), check.outputs[-1].data["text/plain"]
         verdict, hint, earned = "Right.", "", str(check.metadata.nbgrader.points)
         if "# your code" in attempt.source:
@@ -230,8 +245,8 @@ def test_checks_tell_stubs_typical_mistakes_and_solutions_apart(stem, tmp_path):
         assert text.startswith(verdict) and hint in text and points == earned, about
 
 
-def tried(stem, folder):
-    """Run all checks of a lesson after the stub, each typical mistake and the solution."""
+def attempts_and_cells(stem):
+    """Return a lesson's stubs, typical mistakes and solutions, and its cells with the checks."""
     stubs = {cell.id: cell for cell in lesson(stem, "exercises").cells}
     cells, attempts, waiting = [], [], []
     for cell in lesson(stem, "solutions").cells:
@@ -245,13 +260,7 @@ def tried(stem, folder):
             waiting = []
         else:
             cells.append(cell)
-    copies = list(map(copy.deepcopy, cells))
-    for number, cell in enumerate(copies):
-        cell.id = f"cell-{number}"
-    notebook = new_notebook(cells=copies, metadata=course.METADATA)
-    nbformat.write(notebook, folder / "01_tried.ipynb")
-    run = run_lesson(folder / "01_tried.ipynb")
-    return attempts, cells_of(run.notebook, "check")
+    return attempts, cells
 
 
 def test_pictures_of_a_solution_are_attached_and_the_site_folds_it():
