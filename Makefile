@@ -15,6 +15,9 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) tools/sync.py --check
 	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
+long-test: .venv/installed  ## benchmarks on a few tracks, features of real ones, nbgrader
+	$(RUN) -m pytest -n 2 -m long tests
+
 browser-test: .venv/installed  ## lesson 8 in JupyterLab; site (on a phone, by axe), slides, PDFs; in Chromium
 	$(RUN) -m pytest -m browser tests/test_browser.py tests/test_handouts.py
 
@@ -69,5 +72,5 @@ clean:  ## remove what was built; the environment in .venv stays
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) tools/install.py
 
-.PHONY: help course test browser-test lab notebooks slides pdf offline-kit offline-test network-test links \
+.PHONY: help course test long-test browser-test lab notebooks slides pdf offline-kit offline-test network-test links \
 	colab lint-workflows demo lock clean

@@ -70,16 +70,17 @@ def classify(song: str, folder: str | None, png: str | None, numbers: str | None
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Let a command end with one line that says what is wrong, instead of a traceback."""
+def one_line_errors(status: int = 1) -> Iterator[None]:
+    """Let a command end with a status and one line that says what is wrong, not a traceback."""
     try:
         yield
     except BrokenPipeError:  # click's own affair
         raise
-    except ImportError as error:
-        raise click.ClickException(f"{error}: python -m gtzan_helpers doctor says more") from error
-    except (ValueError, OSError) as error:  # ValueError: the family of all our errors
-        raise click.ClickException(str(error)) from error
+    except (ImportError, ValueError, OSError) as error:  # ValueError: the family of all our errors
+        more = ": python -m gtzan_helpers doctor says more" * isinstance(error, ImportError)
+        failure = click.ClickException(f"{error}{more}")
+        failure.exit_code = status
+        raise failure from error
 
 
 def say(prediction: Prediction, models: Models) -> None:
@@ -124,9 +125,10 @@ def leaks(train: str, test: str, validation: str | None, index: str | None, numb
     """Say which tracks, recordings and artists TRAIN, TEST and VALIDATION share.
 
     Each is a folder of genre folders, a CSV with a column of file names, or a text file with a name
-    per line. Ends with 1 where something is shared, with 0 where nothing is.
+    per line. Ends with 1 where something is shared, with 0 where nothing is, with 2 where that
+    cannot be told.
     """
-    with one_line_errors():
+    with one_line_errors(status=2):
         from . import leaks as room
 
         sources = {"train": train, "validation": validation, "test": test}

@@ -38,16 +38,23 @@ def pytest_configure(config):
     config.pluginmanager.register(QuietLessons())
     if worker := getattr(config, "workerinput", None):
         keep_to_a_core(int(worker["workerid"].removeprefix("gw")))
-    with mock.patch.dict(os.environ, SOON):
-        import jax
+    if worker or not config.getoption("numprocesses", 0):  # it is here that tests run
+        with mock.patch.dict(os.environ, SOON):
+            import jax
 
-        jax.devices()  # from here on, what the environment says is settled
+            jax.devices()  # from here on, what the environment says is settled
     os.environ.pop("GTZAN_DATA", None)
     if not worker:  # parallel workers share what the first process made
         compile_librosa()
         cache = tempfile.TemporaryDirectory(prefix="gtzan-tests-", ignore_cleanup_errors=True)
         os.environ["GTZAN_CACHE"] = cache.name
         config.add_cleanup(cache.cleanup)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest: one at the end would let a worker wait for it."""
+    longest = ("07_cnn_1d", "09_go_further", "test_course", "test_splits", "test_tools")
+    items.sort(key=lambda item: item.path.stem not in longest)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ RATE = 22050
 WITH_PICTURES = (mel.MEL, f"{mel.MEL}, augmented")
 
 
+@pytest.mark.long
 def test_the_table_has_a_row_for_each_way_of_training(monkeypatch, compiled_soon):
     for name, value in compiled_soon.items():
         monkeypatch.setenv(name, value)
@@ -61,6 +62,7 @@ def run(command, *arguments) -> str:
     return result.output
 
 
+@pytest.mark.long
 def test_someone_with_other_tracks_makes_tables_answers_and_networks(
     folder, two_folds, tmp_path, monkeypatch
 ):
@@ -99,6 +101,7 @@ def recorded(asked, name, ask):
     return wrapped
 
 
+@pytest.mark.long
 def test_networks_of_ones_own_know_their_scores_and_are_not_overwritten(
     folder, two_folds, tmp_path, monkeypatch
 ):
@@ -122,6 +125,7 @@ def test_networks_of_ones_own_know_their_scores_and_are_not_overwritten(
     assert heard.loc["white noise", "speaks up"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("system", WITH_PICTURES)
 def test_a_network_learns_from_pictures_of_tracks_as_they_are_and_changed(folder, system):
     exam = answers.Exam.of(gh.load_tracks(folder), epochs=1)
@@ -131,6 +135,7 @@ def test_a_network_learns_from_pictures_of_tracks_as_they_are_and_changed(folder
     np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.long
 def test_numbers_of_epochs_are_compared_in_folds_that_the_answers_do_not_use(folder, monkeypatch):
     monkeypatch.setattr(mel_epochs, "of_manifest", lambda tracks: tracks)
     shown = run(mel_epochs.main, folder, "--epochs", 1, "--fold", 0)
@@ -179,6 +184,7 @@ def test_answers_of_some_systems_only_do_not_replace_those_of_the_package(folder
     assert result.exit_code == 2 and "--out" in result.output
 
 
+@pytest.mark.long
 def test_a_recipe_with_everything_changed_is_tried_once_and_compared(folder, monkeypatch):
     exam = answers.Exam.of(gh.load_tracks(folder), 1)
     everything = recipe.Recipe(1, 16, 1e-3, True, 0.3, 0.1, 1e-2, 0.1, 0.9, True)
@@ -191,6 +197,7 @@ def test_a_recipe_with_everything_changed_is_tried_once_and_compared(folder, mon
     assert recipe.summary(exam, [tried], list(small)).equals(table)  # all was kept
 
 
+@pytest.mark.long
 def test_where_artists_are_unknown_scores_are_by_track_and_said_to_flatter(
     folder, two_folds, tmp_path, monkeypatch
 ):

@@ -311,6 +311,7 @@ def nbgrader(folder, *arguments):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_nbgrader_releases_every_lesson_and_marks_what_is_solved(tmp_path):
     shutil.copy(exercises.NBGRADER_CONFIG, tmp_path)
     shutil.copytree(NOTEBOOKS / "solutions", tmp_path / "source" / "course")

@@ -181,6 +181,7 @@ def test_networks_that_vote_learn_and_repeat_with_their_seed(monkeypatch):
     assert first.tolist() == again.tolist()
 
 
+@pytest.mark.long
 def test_the_readme_shows_what_the_leak_benchmark_measures(real_data):
     features = read_features(real_data / "features_30_sec.csv")
     artists = read_index(real_data / "sturm" / "index.txt")

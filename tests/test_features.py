@@ -77,6 +77,7 @@ def test_values_are_those_of_the_recipe_written_out():
         assert ours[name] == pytest.approx(recipe[name], rel=2e-4, abs=2e-7), name
 
 
+@pytest.mark.long
 def test_values_are_the_published_ones_on_real_tracks(real_data):
     published = read_features(real_data / "features_30_sec.csv").set_index("filename")
     spread = published[FEATURE_NAMES].std(ddof=0)

@@ -172,7 +172,11 @@ def test_a_printed_lesson_can_be_selected_and_no_page_is_nearly_empty(browser, s
     handouts.print_pages(browser, [lesson], tmp_path / "lesson.pdf")
     pages = pages_of(tmp_path / "lesson.pdf")
     assert 5 < len(pages) < 20
-    assert "To remember" in "".join(pages)
+    *others, last = pages
+    assert "To remember" in "".join(others) and "Answers" in last
+    reasons = "No: a guesser gets five right", "Right: a perfect ear scores 0.96."
+    assert all(reason in last and reason not in "".join(others) for reason in reasons)
+    assert last.count("nobody can tell") == "".join(others).count("nobody can tell") == 1
     assert min(len(page.split()) for page in pages) > 40
 
 

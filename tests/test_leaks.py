@@ -119,5 +119,5 @@ def test_a_list_that_names_no_tracks_is_refused_by_name(folder, name, text, reas
     (folder / "train.txt").write_text("blues.00000\n")
     (folder / name).write_text(text)
     result = run("train.txt", name, "--index", "index.txt")
-    assert result.exit_code == 1 and name in result.output and reason in result.output
+    assert result.exit_code == 2 and name in result.output and reason in result.output
     assert "Traceback" not in result.output

@@ -36,10 +36,23 @@ BREAK = "```{revealjs-break}\n:notitle:\n```\n\n"  # a new slide, without a head
 FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">
 <span class="title"></span> · <span class="pageNumber"></span> / <span class="totalPages"></span>
 </div>"""
-# Answers unfolded; a link to another page of the site would lead to where the PDF was made.
+# Solutions unfolded, what is right and why on the last page; a link to another page of the site
+# would lead to where the PDF was made.
 ON_PAPER = """articles => {
-    document.querySelector("article").innerHTML = articles.join("");
-    document.querySelectorAll("article details").forEach(one => one.open = true);
+    const article = document.querySelector("article");
+    article.innerHTML = articles.join("");
+    article.querySelectorAll("details:not(.choice)").forEach(one => one.open = true);
+    const answers = document.createElement("section");
+    answers.innerHTML = "<h2>Answers</h2>";
+    answers.style.breakBefore = "page";
+    for (const choice of article.querySelectorAll("details.choice")) {
+        const before = choice.previousElementSibling;
+        if (!before.matches("details")) answers.append(before.cloneNode(true));
+        answers.append(document.createElement("p"));
+        answers.lastChild.innerHTML = choice.innerHTML.replaceAll("summary>", "b>");
+        answers.lastChild.querySelector("b").append(" – ");
+    }
+    if (answers.children.length > 1) article.append(answers);
     document.querySelectorAll("article a:not([href^=http], [href^='#'])")
         .forEach(one => one.replaceWith(...one.childNodes));
 }"""
