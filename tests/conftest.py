@@ -52,8 +52,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take longest: one at the end would let a worker wait for it."""
-    longest = ("07_cnn_1d", "09_go_further", "test_course", "test_splits", "test_tools")
+    """Begin with files that take long: one at the end would let a worker wait for the other."""
+    longest = ("07_cnn_1d", "test_course", "test_splits", "test_tools")
     items.sort(key=lambda item: item.path.stem not in longest)
 
 

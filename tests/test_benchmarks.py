@@ -152,6 +152,7 @@ def test_changes_of_a_picture_are_within_their_bounds_and_never_twice_the_same()
     assert once.max() < 0.1 + most and once.min() > -60 - most
 
 
+@pytest.mark.long
 def test_costs_are_measured_for_each_system_on_the_clock(folder, monkeypatch):
     monkeypatch.setattr(costs, "SYSTEMS", {name: lambda *_: None for name in answers.SYSTEMS})
     monkeypatch.setattr(costs, "N_TRACKS", 1)

@@ -150,6 +150,7 @@ print(json.dumps([one, trained()]))
 """
 
 
+@pytest.mark.long
 def test_two_devices_train_as_one_does(compiled_soon):
     environment = os.environ | {"KERAS_BACKEND": "jax"} | compiled_soon
     environment["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"

@@ -175,6 +175,7 @@ def test_a_track_is_measured_again_only_if_its_file_has_changed(tracks, monkeypa
     assert extract_features(tracks[:1], n_jobs=1)["rms_mean"][0] != first["rms_mean"][0]
 
 
+@pytest.mark.long
 def test_a_dask_cluster_can_do_the_work(tracks, monkeypatch, tmp_path):
     distributed = pytest.importorskip("distributed")
     with pytest.warns(UserWarning, match=r"jazz.00054"):

@@ -187,6 +187,7 @@ def test_the_cnn_learns_from_quiet_slices_and_does_not_collapse_into_one_genre(t
     assert (one_hot[1][1] == np.eye(2)[in_order[1][1]]).all()
 
 
+@pytest.mark.long
 def test_saved_networks_predict_the_same_where_this_package_is_missing(tmp_path, compiled_soon):
     inputs, networks = waveforms(4, 1600), (abdoli_cnn(1600, 3), dense_network(1600, 3))
     np.save(tmp_path / "inputs.npy", inputs)
