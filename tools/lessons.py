@@ -231,4 +231,4 @@ def table(runs: list[Run], seconds: float) -> str:
         lines.append(f"{run.lesson:<{width}}  {cost}  {run.headline}")
     cost = f"{seconds:7.0f}  {COURSE_BUDGET:>6}  {MEMORY_BUDGET:8.0f} MB at most"
     lines.append(f"{'all, by the clock':<{width}}  {cost}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "Budgets are those of a lesson that runs alone."])
