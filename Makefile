@@ -15,7 +15,7 @@ test: .venv/installed  ## lint, unit tests, and all notebooks
 	$(RUN) tools/sync.py --check
 	env -u GTZAN_DATA $(RUN) -m pytest -n 2 --dist loadfile --nbval-lax notebooks tests
 
-long-test: .venv/installed  ## tests of ten seconds or more: benchmarks, real tracks, Dask, devices, nbgrader
+long-test: .venv/installed  ## what takes longer: benchmarks, real tracks, Dask, devices, nbgrader
 	$(RUN) -m pytest -n 2 -m long tests
 
 browser-test: .venv/installed  ## lesson 8 in JupyterLab; site (on a phone, by axe), slides, PDFs; in Chromium

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from numbers import Number
+from pathlib import Path
 from typing import NamedTuple
 
 from .errors import CourseError
@@ -127,8 +128,14 @@ def check_audio() -> list[Finding]:
 
 
 def check_librosa() -> list[Finding]:
-    """Return whether librosa measures a second of noise."""
-    return _trial("librosa", _MEASURE)
+    """Return whether librosa measures a second of noise; the first time, it is compiled, too."""
+    import librosa
+    import pooch
+
+    places = f"{Path(librosa.__file__).parent} and {pooch.os_cache('numba')}"
+    places = os.environ.get("NUMBA_CACHE_DIR") or places
+    cure = f"Delete all files *.nbi below {places}: what was compiled may be damaged."
+    return _trial("librosa", _MEASURE, seconds=600, cure=cure)
 
 
 def set_style() -> list[Finding]:
@@ -170,18 +177,20 @@ def _set_variables(*prefixes: str) -> list[str]:
     ]
 
 
-def _trial(library: str, program: str, *prefixes: str) -> list[Finding]:
+def _trial(
+    library: str, program: str, *prefixes: str, seconds: int = 120, cure: str = ""
+) -> list[Finding]:
     """Try a library in another process, because some failures end a process without a word."""
-    options = {"capture_output": True, "text": True, "errors": "replace", "timeout": 120}
+    options = {"capture_output": True, "text": True, "errors": "replace", "timeout": seconds}
     done = subprocess.run([sys.executable, "-c", program], env=os.environ | _QUIET, **options)
     *_, last = ["", *(done.stderr if done.returncode else done.stdout).strip().splitlines()]
     if done.returncode == 0:
         return [Finding(f"{library} {metadata.version(library)}: {last}")]
     variables = ", ".join(_set_variables(*prefixes))
-    cure = f"Unset {variables.partition('=')[0]}" if variables else ""
+    cure = f"Unset {variables.partition('=')[0]}" if variables else cure
     reasons = filter(None, [variables, last[:200], f"status {done.returncode}"])
     found = f"{library} cannot start: {', '.join(reasons)}"
-    return [Finding(found, cure or f"pip install --force-reinstall --no-deps {library.lower()}")]
+    return [Finding(found, cure or f"pip install --upgrade {library.lower()}")]
 
 
 def compare_guess(guess: object, outcome: object) -> None:

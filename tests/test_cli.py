@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import librosa
 import pandas as pd
 import pytest
 from cases_surroundings import networks, song
@@ -86,9 +88,14 @@ def test_the_doctor_says_when_memory_or_disk_or_a_decoder_do_not_suffice(monkeyp
 
 def test_the_doctor_says_how_to_mend_a_librosa_that_ends_the_process(monkeypatch):
     monkeypatch.setattr(classroom, "_MEASURE", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     (found,) = classroom.look(classroom.check_librosa)
     assert "librosa cannot start" in found.found and "-9" in found.found
-    assert "pip install --force-reinstall --no-deps librosa" in found.cure
+    folder = str(Path(librosa.__file__).parent)
+    assert "*.nbi" in found.cure and folder in found.cure
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/elsewhere")
+    (found,) = classroom.look(classroom.check_librosa)
+    assert "/elsewhere" in found.cure and folder not in found.cure
 
 
 @pytest.mark.parametrize("package", ["click", "lazy_loader"])

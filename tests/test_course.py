@@ -217,23 +217,24 @@ def test_the_students_notebook_follows_from_the_solutions_and_gives_none_away(st
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory):
-    """What all lessons' checks print: one kernel runs them, and forgets between two lessons."""
+    """Each lesson's attempts with their checks: one kernel runs all, and forgets between two."""
     notebook, numbers = new_notebook(metadata=course.METADATA), itertools.count()
+    attempts = {}
     for stem in STEMS:
-        _, cells = attempts_and_cells(stem)
+        attempts[stem], cells = attempts_and_cells(stem)
         for cell in [new_code_cell("%reset -f"), *map(copy.deepcopy, cells)]:
             cell.id = f"{stem}-{next(numbers)}"
             notebook.cells.append(cell)
     path = tmp_path_factory.mktemp("tried") / "01_tried.ipynb"
     nbformat.write(notebook, path)
     checks = cells_of(run_lesson(path).notebook, "check")
-    return {stem: [cell for cell in checks if cell.id.startswith(stem)] for stem in STEMS}
+    of_lesson = {stem: [cell for cell in checks if cell.id.startswith(stem)] for stem in STEMS}
+    return {stem: [*zip(attempts[stem], of_lesson[stem], strict=True)] for stem in STEMS}
 
 
 @each_lesson
 def test_checks_tell_stubs_typical_mistakes_and_solutions_apart(stem, tried):
-    attempts, _ = attempts_and_cells(stem)
-    for attempt, check in zip(attempts, tried[stem], strict=True):
+    for attempt, check in tried[stem]:
         text, points = printed(check), check.outputs[-1].data["text/plain"]
         verdict, hint, earned = "Right.", "", str(check.metadata.nbgrader.points)
         if "# your code" in attempt.source:
